@@ -1,0 +1,186 @@
+"""The bus as the roles see it: publish, subscribe, request and serve typed messages over NATS core.
+
+Delivery is at most once: whoever must not miss anything carries a sequence number and asks again
+(edge resynchronisation). Every queue here is bounded; what is dropped is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from prometheus_client import Counter
+
+from hustings.bus.messages import Message, Refusal, encode
+from hustings.errors import Refused, Unavailable
+
+log = structlog.get_logger()
+
+MAX_PAYLOAD = 1024 * 1024
+"""NATS' default limit for one message, in bytes."""
+MAX_PENDING = 4096
+"""Messages that may wait in one subscription before the oldest reader loses the newest."""
+
+_undecodable = Counter("hustings_bus_undecodable_total", "Bus messages that did not decode.", ["subject"])
+_dropped = Counter("hustings_bus_dropped_total", "Bus messages dropped because a queue was full.")
+_reconnects = Counter("hustings_bus_reconnects_total", "Reconnections to the bus.")
+
+type Handler[M] = Callable[[M], None] | Callable[[M], Awaitable[None]]
+type Server[M] = Callable[[M], Awaitable[Message]]
+
+
+class Bus:
+    """One connection. Reconnects for ever; `publish` while away is dropped and counted."""
+
+    def __init__(self) -> None:
+        self._nats = Client()
+        self._on_reconnect: list[Callable[[], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def connect(cls, url: str, name: str) -> Bus:
+        """Connects to `url` (nats://user:password@host:port); `name` shows in the server's log.
+
+        Raises Unavailable when the bus does not answer within some seconds.
+        """
+        bus = cls()
+        try:
+            await bus._nats.connect(
+                url,
+                name=name,
+                connect_timeout=2,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; the annotation says int
+                ping_interval=5,
+                max_outstanding_pings=2,
+                allow_reconnect=True,
+                pending_size=0,
+                error_cb=bus._error,
+                reconnected_cb=bus._reconnected,
+                disconnected_cb=bus._disconnected,
+            )
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            raise Unavailable(f"The bus does not answer: {error}. Is `hustings serve` running?") from error
+        return bus
+
+    @property
+    def connected(self) -> bool:
+        return bool(self._nats.is_connected)
+
+    def on_reconnect(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` in the event loop after each reconnection."""
+        self._on_reconnect.append(callback)
+
+    async def close(self) -> None:
+        """Flushes what was published, then disconnects."""
+        for task in list(self._tasks):
+            task.cancel()
+        with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+            if self._nats.is_connected:
+                await self._nats.flush(timeout=1)
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._nats.close()
+
+    async def publish(self, subject: str, message: Message) -> None:
+        """Sends to whoever listens now. Never raises for a lost connection."""
+        try:
+            await self._nats.publish(subject, encode(message))
+        except (nats.errors.Error, OSError):
+            _dropped.inc()
+
+    async def subscribe[M: Message](
+        self, subject: str, message_type: type[M], handler: Handler[M]
+    ) -> Subscription:
+        """Calls `handler` (plain or async) for every message, one after the other."""
+        decoder = msgspec.msgpack.Decoder(message_type)
+
+        async def on_message(raw: Msg) -> None:
+            try:
+                message = decoder.decode(raw.data)
+            except msgspec.MsgspecError:
+                _undecodable.labels(subject).inc()
+                return
+            try:
+                result = handler(message)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                log.exception("bus handler failed", subject=subject)
+
+        return await self._nats.subscribe(subject, cb=on_message, pending_msgs_limit=MAX_PENDING)
+
+    async def serve[M: Message](self, subject: str, message_type: type[M], handler: Server[M]) -> None:
+        """Answers requests. A `Refused` raised by `handler` reaches the caller as `Refused`."""
+        decoder = msgspec.msgpack.Decoder(message_type)
+
+        async def answer(raw: Msg) -> None:
+            reply: Message
+            try:
+                reply = await handler(decoder.decode(raw.data))
+            except Refused as error:
+                reply = Refusal(
+                    status=error.status, title=error.title, detail=error.detail, where=error.where
+                )
+            except msgspec.MsgspecError as error:
+                _undecodable.labels(subject).inc()
+                reply = Refusal(status=400, title="Undecodable bus message", detail=str(error))
+            except Exception:
+                log.exception("bus server failed", subject=subject)
+                reply = Refusal(status=500, title="Internal error", detail="See the server's log.")
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await raw.respond(encode(reply))
+
+        async def on_message(raw: Msg) -> None:
+            if len(self._tasks) >= MAX_PENDING:
+                _dropped.inc()
+                return
+            task = asyncio.create_task(answer(raw))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        await self._nats.subscribe(subject, cb=on_message, pending_msgs_limit=MAX_PENDING)
+
+    async def request[M: Message](
+        self, subject: str, message: Message, answer_type: type[M], timeout: float = 5.0
+    ) -> M:
+        """One question, one answer. Raises Refused (the other side said no) or Unavailable."""
+        try:
+            raw = await self._nats.request(subject, encode(message), timeout=timeout)
+        except nats.errors.NoRespondersError as error:
+            raise Unavailable(f"Nobody serves {subject} yet; try again in a moment.") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Unavailable(f"No answer to {subject} within {timeout:g} s.") from error
+        decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(answer_type | Refusal)
+        try:
+            reply = decoder.decode(raw.data)
+        except msgspec.MsgspecError as error:
+            _undecodable.labels(subject).inc()
+            raise Unavailable(f"The answer to {subject} could not be read: {error}") from error
+        if isinstance(reply, Refusal) and not issubclass(answer_type, Refusal):
+            raise Refused(reply.status, reply.title, reply.detail, reply.where)
+        assert isinstance(reply, answer_type)
+        return reply
+
+    async def _error(self, error: Exception) -> None:
+        if isinstance(error, nats.errors.SlowConsumerError):
+            _dropped.inc()
+        log.warning("bus error", error=type(error).__name__)
+
+    async def _disconnected(self) -> None:
+        log.warning("bus disconnected")
+
+    async def _reconnected(self) -> None:
+        _reconnects.inc()
+        log.info("bus reconnected")
+        for callback in self._on_reconnect:
+            callback()
