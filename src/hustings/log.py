@@ -1,0 +1,85 @@
+"""Logs: one line per event on stderr, as text or JSON, with the role's name and without personal data.
+
+Addresses and bearer tickets have no place in a log. Code does not log them; the last step here
+replaces what looks like one all the same (an exception's text, a library's warning).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+SUPERVISED = "HUSTINGS_SUPERVISED"
+"""Set for the supervisor's children: it puts the role's name before their lines itself."""
+
+type Event = MutableMapping[str, Any]
+
+_IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)")
+_IPV6 = re.compile(
+    r"(?<![\w:])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"
+    r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?)(?![\w:])",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(r"(?i)\b(bearer\s+|ticket[=:]\s?|#ticket|token[=:]\s?|//[^\s/@:]*:)[\w.~+/=-]{8,}@?")
+
+
+def scrub(line: str) -> str:
+    """`line` without IP addresses, tickets, tokens and passwords in URLs."""
+    return _IPV6.sub("[address]", _IPV4.sub("[address]", _SECRET.sub(r"\1[secret]", line)))
+
+
+class _Text:
+    """`20:00:01.123 info     stage    event key=value`."""
+
+    def __init__(self, role: str) -> None:
+        self._role = "" if os.environ.get(SUPERVISED) else f"{role:<8} "
+
+    def __call__(self, _logger: object, _method: str, event: Event) -> str:
+        time = event.pop("timestamp", "")
+        level = event.pop("level", "info")
+        message = event.pop("event", "")
+        exception = event.pop("exception", None)
+        rest = "".join(f" {key}={value}" for key, value in event.items() if not key.startswith("_"))
+        line = f"{time} {level:<8} {self._role}{message}{rest}"
+        return f"{line}\n{exception}" if exception else line
+
+
+def _scrubbed(_logger: object, _method: str, rendered: str) -> str:
+    return scrub(rendered)
+
+
+def configure_logging(role: str, *, json_lines: bool) -> None:
+    """Sets up structlog and the standard library's logging for this process; may be called again."""
+    structlog.contextvars.clear_contextvars()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%S.%f", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    if json_lines:
+        structlog.contextvars.bind_contextvars(role=role)
+        render: list[Any] = [structlog.processors.JSONRenderer()]
+    else:
+        render = [_Text(role)]
+    render.append(_scrubbed)
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
