@@ -26,7 +26,7 @@ _IPV6 = re.compile(
     r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?)(?![\w:])",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"(?i)\b(bearer\s+|ticket[=:]\s?|#ticket|token[=:]\s?|//[^\s/@:]*:)[\w.~+/=-]{8,}@?")
+_SECRET = re.compile(r"(?i)(\bbearer\s+|\bticket[=:]\s?|\btoken[=:]\s?|//[^\s/@:]*:)[\w.~+/=-]{8,}@?")
 
 
 def scrub(line: str) -> str:
