@@ -1,0 +1,51 @@
+"""The operator's API token: one file in the data folder, made on first use, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from hustings.errors import UsageError
+from hustings.ids import new_secret
+
+
+def operator_token(data: Path) -> str:
+    """The token in `data`/keys/operator-token; makes it (folder 0700, file 0600) when there is none.
+
+    Any number of processes may ask at once: they all get the same token. Raises UsageError when the
+    file cannot be read, made, or is empty.
+    """
+    path = data / "keys" / "operator-token"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"Cannot use {path}: {reason}. Run as the user who owns the data folder.") from error
+    if len(token) < 16:
+        raise UsageError(f"{path} holds no token; remove it and a new one is made.")
+    return token
+
+
+def _create(path: Path) -> None:
+    """Written aside and then linked, so that nobody ever reads half a token; the first one wins."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(new_secret() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
