@@ -1,0 +1,308 @@
+"""WebRTC peers on libdatachannel, polled: AnsweringPeer (the stage), OffererPeer (clients).
+
+No Python callback is ever registered with libdatachannel: with callbacks its calls wait for the
+interpreter lock that they hold. State is asked for, packets are taken from the track's own bounded
+queue (1 MiB in libdatachannel; what does not fit is dropped there).
+
+All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import secrets
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import libdatachannel as rtc
+
+from hustings.errors import Refused, Unavailable
+from hustings.stage.webrtc import sdp
+from hustings.stage.webrtc.rtp import LEVEL_URI, RtpStream, is_rtcp
+
+Description: Any = rtc.Description  # type: ignore[attr-defined]  # hidden by an import in their stub
+
+type PeerState = Literal["connecting", "connected", "closed"]
+
+LEVEL_ID = 1
+"""The header extension id our own offers give to the audio level."""
+OPUS_PAYLOAD_TYPE = 111
+"""What our own offers number Opus, as browsers do."""
+GATHERING_TIMEOUT = 3.0
+"""Seconds for our own host candidates; there is no STUN server to wait for."""
+SETTLE_TIME = 0.3
+"""Seconds that libdatachannel's threads are given after the last close before the process may end."""
+_OPUS_FORMAT = "minptime=10;useinbandfec=1"
+_DIRECTIONS = {
+    "sendonly": Description.Direction.SendOnly,
+    "recvonly": Description.Direction.RecvOnly,
+    "sendrecv": Description.Direction.SendRecv,
+}
+_open: weakref.WeakSet[_Peer] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDoor:
+    """The one UDP port of the stage. `public_addresses` go into answers (NAT 1:1), with this port."""
+
+    address: str
+    port: int
+    public_addresses: tuple[str, ...] = ()
+
+    @property
+    def bind_address(self) -> str | None:
+        """None for all interfaces."""
+        return None if self.address in ("0.0.0.0", "::", "") else self.address  # noqa: S104
+
+    def listen(self) -> rtc.IceUdpMuxListener:
+        """Takes the UDP port and holds it, also while there is no peer. Raises Unavailable when it is
+        in use. The caller keeps the listener and calls its `stop()`."""
+        try:
+            return rtc.IceUdpMuxListener(self.port, self.bind_address)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise Unavailable(
+                f"UDP port {self.address}:{self.port} cannot be opened; is another stage running?"
+            ) from error
+
+
+class _Peer:
+    """What both sides share."""
+
+    last_closed = -SETTLE_TIME
+    """Monotonic time of the last close of any peer."""
+
+    def __init__(self, connection: rtc.PeerConnection, track: rtc.Track, stream: RtpStream) -> None:
+        self._connection: rtc.PeerConnection | None = connection
+        self._track: rtc.Track | None = track
+        self.stream = stream
+        """Counts and builds the packets we send."""
+        _open.add(self)
+
+    @property
+    def state(self) -> PeerState:
+        """ "connected" once packets can be sent; "closed" also when it failed or the other side's consent
+        expired (RFC 7675), which takes up to 30 s."""
+        connection, track = self._connection, self._track
+        if connection is None or track is None:
+            return "closed"
+        match connection.state():
+            case rtc.PeerConnection.State.New | rtc.PeerConnection.State.Connecting:
+                return "connecting"
+            case rtc.PeerConnection.State.Connected | rtc.PeerConnection.State.Disconnected:
+                return "connected" if track.is_open() else "connecting"
+            case _:
+                return "closed"
+
+    def receive(self) -> bytes | None:
+        """The next RTP packet that has arrived, or None. RTCP is left out (RFC 5761)."""
+        track = self._track
+        if track is None:
+            return None
+        for _ in range(64):
+            data = track.receive()
+            if data is None:
+                return None
+            if isinstance(data, bytes) and not is_rtcp(data):
+                return data
+        return None
+
+    def send(self, packet: bytes) -> bool:
+        """Sends one RTP packet; False when it could not go out (not connected yet, closed, full)."""
+        track = self._track
+        if track is None:
+            return False
+        try:
+            return track.send(packet)
+        except RuntimeError:
+            return False
+
+    def add_candidates(self, candidates: tuple[str, ...], mid: str) -> None:
+        """Adds trickled candidates as `sdp.read_fragment` gives them."""
+        connection = self._connection
+        if connection is None:
+            return
+        for candidate in candidates:
+            # libdatachannel refuses candidates before a description and some it cannot use.
+            with contextlib.suppress(RuntimeError, ValueError):
+                connection.add_remote_candidate(rtc.Candidate(candidate, mid))
+
+    def round_trip(self) -> float | None:
+        """Seconds, as the transport measured it last; None when it did not."""
+        connection = self._connection
+        rtt = connection.rtt() if connection else None
+        return rtt.total_seconds() if rtt else None
+
+    def close(self) -> None:
+        """Ends the connection. May be repeated."""
+        connection, self._connection, self._track = self._connection, None, None
+        _open.discard(self)
+        if connection is not None:
+            connection.close()
+            _Peer.last_closed = time.monotonic()
+
+
+class AnsweringPeer(_Peer):
+    """The stage's side of one session."""
+
+    offer: sdp.Session
+    answer: str
+    """SDP text of our answer."""
+
+    @classmethod
+    async def create(cls, offer: sdp.Session, door: MediaDoor) -> AnsweringPeer:
+        """Answers a checked offer on the shared UDP port.
+
+        An offer that is sendrecv or recvonly gets our own stream (`sends`); sendonly is answered
+        recvonly. Raises Refused (422) when libdatachannel does not take the offer, Unavailable when
+        no candidate was found.
+        """
+        configuration = _configuration(door.bind_address)
+        configuration.enable_ice_udp_mux = True
+        configuration.port_range_begin = configuration.port_range_end = door.port
+        connection = rtc.PeerConnection(configuration)
+        try:
+            direction = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(offer.direction, "sendrecv")
+            ssrc = 0 if direction == "recvonly" else _new_ssrc()
+            # The own track, with its SSRC, must be there before the remote description is.
+            track = connection.add_track(
+                _audio(offer.mid, direction, offer.payload_type, offer.level_id, ssrc)
+            )
+            # Sends receiver reports without any callback: the other side sees its loss and round trip.
+            track.set_media_handler(rtc.RtcpReceivingSession())
+            peer = cls(connection, track, _stream(ssrc, offer.payload_type, offer.level_id))
+            peer.offer = offer
+            try:
+                connection.set_remote_description(Description(offer.text(), Description.Type.Offer))
+                connection.set_local_description(Description.Type.Answer)
+            except (RuntimeError, ValueError) as error:
+                raise Refused(422, "This offer cannot be served", str(error)[:200]) from error
+            text = await _gathered(connection)
+        except BaseException:
+            connection.close()
+            raise
+        peer.answer = sdp.with_candidates(text, door.public_addresses, door.port)
+        return peer
+
+    @property
+    def sends(self) -> bool:
+        """Whether the other side wants our sound."""
+        return self.offer.direction != "sendonly"
+
+
+class OffererPeer(_Peer):
+    """A client's side: WHIP (`sendonly`, or `sendrecv` to hear the others) or WHEP (`recvonly`).
+
+    peer = await OffererPeer.create("sendrecv")
+    peer.apply(answer)                   # the text that POST peer.offer gave back
+    await peer.connected()
+    peer.send(peer.stream.next(opus_packet, level=30))
+    """
+
+    offer: str
+    """SDP text of our offer, all candidates in it."""
+
+    @classmethod
+    async def create(
+        cls,
+        direction: Literal["sendonly", "sendrecv", "recvonly"],
+        *,
+        bind_address: str | None = None,
+    ) -> OffererPeer:
+        """Makes an offer; `bind_address` keeps it on one interface. Raises Unavailable."""
+        connection = rtc.PeerConnection(_configuration(bind_address))
+        try:
+            ssrc = 0 if direction == "recvonly" else _new_ssrc()
+            track = connection.add_track(_audio("0", direction, OPUS_PAYLOAD_TYPE, LEVEL_ID, ssrc))
+            track.set_media_handler(rtc.RtcpReceivingSession())
+            peer = cls(connection, track, _stream(ssrc, OPUS_PAYLOAD_TYPE, LEVEL_ID))
+            connection.set_local_description(Description.Type.Offer)
+            peer.offer = await _gathered(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return peer
+
+    def apply(self, answer: str) -> sdp.Session:
+        """Takes the server's answer. Raises Refused when it is none, or not one to our offer."""
+        session = sdp.read_answer(answer)
+        connection = self._connection
+        if connection is None:
+            raise Unavailable("the connection is closed")
+        if session.payload_type != OPUS_PAYLOAD_TYPE:
+            raise Refused(422, "Not an answer to our offer", "another payload type", "a=rtpmap")
+        self.stream.level_id = session.level_id
+        try:
+            connection.set_remote_description(Description(session.text(), Description.Type.Answer))
+        except (RuntimeError, ValueError) as error:
+            raise Refused(422, "Not an answer to our offer", str(error)[:200]) from error
+        return session
+
+    async def connected(self, timeout: float = 15.0) -> None:
+        """Waits until media can flow. Raises Unavailable when it fails or takes too long."""
+        end = time.monotonic() + timeout
+        while (state := self.state) != "connected":
+            if state == "closed":
+                raise Unavailable("The server's media port did not accept the connection.")
+            if time.monotonic() > end:
+                raise Unavailable(
+                    f"No media connection within {timeout:g} s; does a firewall block UDP to the server?"
+                )
+            await asyncio.sleep(0.005)
+
+
+def _configuration(bind_address: str | None) -> rtc.Configuration:
+    configuration = rtc.Configuration()
+    configuration.bind_address = bind_address
+    configuration.disable_auto_negotiation = True
+    return configuration
+
+
+def _audio(mid: str, direction: str, payload_type: int, level_id: int, ssrc: int) -> Any:
+    audio = Description.Audio(mid, _DIRECTIONS[direction])
+    audio.add_opus_codec(payload_type, _OPUS_FORMAT)
+    if ssrc:
+        audio.add_ssrc(ssrc, "hustings", "hustings", "audio")
+    if level_id:
+        audio.add_ext_map(Description.Entry.ExtMap(level_id, LEVEL_URI))
+    return audio
+
+
+def _new_ssrc() -> int:
+    return 1 + secrets.randbelow(0xFFFF_FFFE)
+
+
+def _stream(ssrc: int, payload_type: int, level_id: int) -> RtpStream:
+    return RtpStream(
+        ssrc,
+        payload_type,
+        # RFC 3550 5.1; the upper half is left out so that a first wrap is not mistaken (RFC 3711 3.3.1).
+        sequence=secrets.randbelow(0x8000),
+        timestamp=secrets.randbits(32),
+        level_id=level_id,
+    )
+
+
+async def _gathered(connection: rtc.PeerConnection) -> str:
+    """The local description once all host candidates are in it (they nearly always are at once)."""
+    end = time.monotonic() + GATHERING_TIMEOUT
+    while connection.gathering_state() != rtc.PeerConnection.GatheringState.Complete:
+        if time.monotonic() > end:
+            raise Unavailable("No network address for media was found.")
+        await asyncio.sleep(0.002)
+    description = connection.local_description()
+    if description is None:
+        raise Unavailable("No media description was made.")
+    return str(description)
+
+
+@atexit.register
+def _settle() -> None:
+    """libdatachannel aborts a process that ends while its threads are still closing a connection."""
+    for peer in list(_open):
+        peer.close()
+    if time.monotonic() - _Peer.last_closed < SETTLE_TIME:
+        time.sleep(SETTLE_TIME)

@@ -1,0 +1,108 @@
+"""Two peers of ours over loopback, and exits that do not abort."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hustings.errors import Unavailable
+from hustings.stage.webrtc import rtp, sdp
+from hustings.stage.webrtc.peer import AnsweringPeer, MediaDoor, OffererPeer
+
+pytestmark = pytest.mark.e2e
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+async def take(peer: OffererPeer | AnsweringPeer, count: int) -> list[rtp.RtpPacket]:
+    packets: list[rtp.RtpPacket] = []
+
+    def enough() -> bool:
+        while (data := peer.receive()) is not None:
+            packets.append(rtp.parse(data, 1))
+        return len(packets) >= count
+
+    await until(enough)
+    return packets
+
+
+async def test_sendrecv_carries_packets_and_levels_both_ways() -> None:
+    door = MediaDoor("127.0.0.1", free_udp_port(), ("203.0.113.9",))
+    listener = door.listen()
+    with pytest.raises(Unavailable):
+        door.listen()
+    client = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
+    server = await AnsweringPeer.create(sdp.read_offer(client.offer, "ingest"), door)
+    assert server.sends
+    assert f"203.0.113.9 {door.port} typ host" in server.answer
+    session = client.apply(server.answer)
+    assert session.direction == "sendrecv"
+    await client.connected()
+    await until(lambda: server.state == "connected")
+    for n in range(5):
+        assert client.send(client.stream.next(b"to the stage", level=20 + n))
+        assert server.send(server.stream.next(b"to the client"))
+    heard = await take(server, 5)
+    assert [p.level for p in heard] == [20, 21, 22, 23, 24]
+    assert {p.ssrc for p in heard} == {client.stream.ssrc}
+    assert {p.payload for p in await take(client, 5)} == {b"to the client"}
+    client.close()
+    server.close()
+    assert client.state == server.state == "closed"
+    assert not client.send(b"x" * 20)
+    assert server.receive() is None
+    listener.stop()
+
+
+@pytest.mark.parametrize(("kind", "direction"), [("ingest", "sendonly"), ("egress", "recvonly")])
+async def test_one_way_offers_are_answered_one_way(kind: sdp.Kind, direction: str) -> None:
+    door = MediaDoor("127.0.0.1", free_udp_port())
+    assert direction in ("sendonly", "recvonly")
+    client = await OffererPeer.create(direction, bind_address="127.0.0.1")  # type: ignore[arg-type]  # a literal
+    server = await AnsweringPeer.create(sdp.read_offer(client.offer, kind), door)
+    assert (
+        client.apply(server.answer).direction == {"sendonly": "recvonly", "recvonly": "sendonly"}[direction]
+    )
+    assert server.sends is (kind == "egress")
+    await client.connected()
+    sender, receiver = (client, server) if kind == "ingest" else (server, client)
+    await until(lambda: server.state == "connected")
+    assert sender.send(sender.stream.next(b"voice"))
+    assert [p.payload for p in await take(receiver, 1)] == [b"voice"]
+    client.close()
+    server.close()
+
+
+def test_a_process_with_an_open_connection_ends_cleanly() -> None:
+    program = f"""
+import asyncio
+from hustings.stage.webrtc import sdp
+from hustings.stage.webrtc.peer import *
+async def main():
+    c = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
+    door = MediaDoor("127.0.0.1", {free_udp_port()})
+    s = await AnsweringPeer.create(sdp.read_offer(c.offer, "ingest"), door)
+    c.apply(s.answer)
+    await c.connected()
+    globals().update(c=c, s=s)
+asyncio.run(main())
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
