@@ -34,6 +34,15 @@ MAX_CHUNK_BYTES = 1 << 20
 MAX_SAMPLES = 4096
 
 
+CHUNK_BOX_BYTES = 104
+"""moof and mdat of a chunk without its samples' sizes (4 bytes each) and data."""
+
+
+def begins_segment(data: bytes) -> bool:
+    """Whether a chunk is the first of its segment (or of a restarted stage): it has a styp."""
+    return data[4:8] == b"styp"
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One finished chunk. `media_time` and `duration`: 48 kHz samples; `data`: [styp] [prft] moof mdat."""

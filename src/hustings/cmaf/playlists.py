@@ -1,0 +1,508 @@
+"""LL-HLS playlists of a live program: draft-pantos-hls-rfc8216bis-22 ("RFC 8216bis").
+
+A `MediaTimeline` is fed with chunks in order and knows what is listed; text of what no longer changes
+is made once. URIs are relative to the folder both playlists lie in: `opus.m3u8`, `opus/init.mp4`,
+`opus/12.m4s` (segment 12), `opus/12.3.m4s` (its part 3).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+
+from hustings.cmaf.chunker import CHUNK_BOX_BYTES
+from hustings.cmaf.timeline import (
+    CHUNKS_PER_PART,
+    CHUNKS_PER_SEGMENT,
+    SAMPLE_RATE,
+    SEGMENT_SAMPLES,
+    UNIT_SAMPLES,
+    Codec,
+    chunk_media_time,
+    codec_string,
+    ends_part,
+    ends_segment,
+    longest,
+    part_index,
+    segment_number,
+    starts_segment,
+)
+
+VERSION = 9
+"""EXT-X-SKIP needs 9 (section 8); the full playlist says the same, so that a delta changes nothing."""
+TARGET_DURATION = SEGMENT_SAMPLES // SAMPLE_RATE
+"""Seconds. AAC segments have 281 or 282 units: at most 6.016 s, which rounds to 6 (4.4.3.1)."""
+SKIP_UNTIL = 6 * TARGET_DURATION
+"""Seconds; at least six target durations (4.4.3.8)."""
+_KEEP_PARTS = 3 * TARGET_DURATION * SAMPLE_RATE
+"""EXT-X-PART leaves when further than three target durations from the end (6.2.2)."""
+_GRACE_SEGMENTS = 2
+"""How many segments stay downloadable after they left the playlist: the availability duration of
+6.2.2 is one segment longer than the playlist, and somebody may just be asking for it."""
+
+_CODECS: tuple[Codec, ...] = ("opus", "aac")
+
+
+def _seconds(samples: int) -> str:
+    return f"{samples / SAMPLE_RATE:.5f}"
+
+
+def part_target(codec: Codec) -> str:
+    """PART-TARGET in seconds: the longest part, 600 ms of Opus or 29 AAC units (618.67 ms)."""
+    return _seconds(longest(codec, CHUNKS_PER_PART))
+
+
+def advance_part_limit(codec: Codec) -> int:
+    """How many parts ahead a client may ask for: 3 s of parts (6.2.5.2)."""
+    return ceil(3 * SAMPLE_RATE / longest(codec, CHUNKS_PER_PART))
+
+
+# The same in every rendition, as 6.2.4 demands, so made from the longest part target of all (4.4.3.8).
+_PART_HOLD_BACK = 3 * max(longest(codec, CHUNKS_PER_PART) for codec in _CODECS)
+_SERVER_CONTROL = (
+    f"CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={SKIP_UNTIL:.1f},"
+    f"HOLD-BACK={3 * TARGET_DURATION:.1f},PART-HOLD-BACK={ceil(_PART_HOLD_BACK / 48) / 1000:.3f}"
+)
+
+
+def _date_time(wall_clock: float) -> str:
+    moment = datetime.fromtimestamp(round(wall_clock, 3), UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionReport:
+    """How far another rendition's playlist is (4.4.5.4). Part -1: no part yet."""
+
+    codec: Codec
+    last_msn: int
+    last_part: int
+
+    def line(self) -> str:
+        return (
+            f'#EXT-X-RENDITION-REPORT:URI="{self.codec}.m3u8",LAST-MSN={self.last_msn},'
+            f"LAST-PART={self.last_part}\n"
+        )
+
+
+@dataclass(slots=True)
+class _Part:
+    slot: int
+    first_seq: int
+    last_seq: int
+    duration: int
+    gap: bool
+
+
+@dataclass(slots=True)
+class _Segment:
+    """`first_seq` to `last_seq`: the chunks it should hold; some of them may have been missed."""
+
+    number: int
+    epoch: int
+    first_seq: int
+    last_seq: int
+    wall_clock: float
+    discontinuity: bool = False
+    gap: bool = False
+    duration: int = 0
+    size: int = 0
+    parts: list[_Part] = field(default_factory=list)
+    plain: str = ""
+    """The text once finished, without parts."""
+    full: str = ""
+    """The text with parts, as far as it goes."""
+
+
+class MediaTimeline:
+    """What one rendition's media playlist lists, and its text.
+
+    `window_seconds`: how far back it reaches; older segments leave from the front. Segments whose
+    beginning was never seen (an edge that started late) are not listed.
+    """
+
+    def __init__(self, codec: Codec, *, window_seconds: float = 3600.0) -> None:
+        self.codec: Codec = codec
+        self.ended = False
+        self.version = 0
+        """Grows whenever the playlist's text changes: the key to cache it by."""
+        self._window = max(round(window_seconds * SAMPLE_RATE), 3 * SEGMENT_SAMPLES)
+        self._segments: deque[_Segment] = deque()
+        self._plain: deque[str] = deque()
+        self._removed: deque[_Segment] = deque(maxlen=_GRACE_SEGMENTS)
+        self._by_number: dict[int, _Segment] = {}
+        self._samples = 0
+        self._open: _Segment | None = None
+        self._chunks: list[tuple[int, int]] = []
+        self._last: tuple[int, int] | None = None
+        self._next_media_time = 0
+        self._next_wall_clock = 0.0
+        self._discontinuities = 0
+        self._peak = 0.0
+
+    # --- feeding ---------------------------------------------------------------------------------
+
+    def append(
+        self,
+        seq: int,
+        epoch: int,
+        media_time: int,
+        duration: int,
+        wall_clock: float,
+        size: int,
+        *,
+        segment_start: bool | None = None,
+    ) -> bool:
+        """Takes the next chunk; returns whether the playlist changed (a part was completed).
+
+        `media_time`, `duration`: samples; `wall_clock`: Unix time of the first sample; `size`: bytes.
+        `segment_start`: whether the chunk begins a segment, as its styp tells (`begins_segment`). It
+        matters for the very first chunk only: without it a beginning in mid-segment is not listed.
+        Chunks not newer than the last one are ignored, as is everything after `finish`.
+        """
+        if self.ended or (self._last is not None and (epoch, seq) <= self._last):
+            return False
+        before = self.version
+        number = segment_number(seq, epoch)
+        restarted = self._last is not None and epoch != self._last[0]
+        if self._open is not None and number != self._open.number:
+            # In the same epoch the rest of the segment was missed; a restart means it never was.
+            self._close_segment(cut=restarted)
+        if self._open is None:
+            unseen = not (self._segments or restarted or segment_start or starts_segment(seq))
+            if unseen:
+                self._last = (epoch, seq)
+                return False
+            if self._segments:
+                self._fill_gap(number, epoch, media_time)
+            self._open = self._begin_segment(number, epoch, seq, wall_clock)
+        self._last = (epoch, seq)
+        self._next_media_time = media_time + duration
+        self._next_wall_clock = wall_clock + duration / SAMPLE_RATE
+        self._add_chunk(self._open, seq, duration, size)
+        return self.version != before
+
+    def finish(self) -> bool:
+        """The broadcast ended: completes what is begun and adds EXT-X-ENDLIST."""
+        if self.ended:
+            return False
+        if self._open is not None:
+            self._close_segment(cut=True)
+        self.ended = True
+        self.version += 1
+        return True
+
+    def _begin_segment(self, number: int, epoch: int, seq: int, wall_clock: float) -> _Segment:
+        previous = self._segments[-1] if self._segments else None
+        slot = (number - epoch) * CHUNKS_PER_SEGMENT
+        restarted = previous is not None and previous.epoch != epoch
+        # Within an epoch a segment is meant to begin with its slot, even if chunks were missed.
+        first = slot if previous is not None and not restarted else seq
+        missed = chunk_media_time(self.codec, seq) - chunk_media_time(self.codec, first)
+        segment = _Segment(
+            number,
+            epoch,
+            first,
+            slot + CHUNKS_PER_SEGMENT - 1,
+            wall_clock - missed / SAMPLE_RATE,
+            discontinuity=restarted,
+        )
+        if previous is None:
+            self._discontinuities = epoch
+        self._by_number[number] = segment
+        segment.full = self._opening(segment)
+        return segment
+
+    def _add_chunk(self, segment: _Segment, seq: int, duration: int, size: int) -> None:
+        self._close_parts(segment, before=part_index(seq))
+        self._chunks.append((seq, duration))
+        segment.size += size
+        if ends_part(seq):
+            self._close_parts(segment, before=part_index(seq) + 1)
+        if ends_segment(seq):
+            self._close_segment(cut=False)
+
+    def _close_parts(self, segment: _Segment, *, before: int) -> None:
+        """Lists the parts up to slot `before`; those with chunks missing as GAP=YES (6.2.1)."""
+        slot = segment.parts[-1].slot + 1 if segment.parts else part_index(segment.first_seq)
+        base = (segment.number - segment.epoch) * CHUNKS_PER_SEGMENT
+        for index in range(slot, before):
+            start = base + index * CHUNKS_PER_PART
+            first = max(segment.first_seq, start)
+            last = min(segment.last_seq, start + CHUNKS_PER_PART - 1)
+            chunks = [duration for seq, duration in self._chunks if first <= seq <= last]
+            gap = len(chunks) != last - first + 1
+            whole = chunk_media_time(self.codec, last + 1) - chunk_media_time(self.codec, first)
+            part = _Part(index, first, last, whole if gap else sum(chunks), gap)
+            segment.parts.append(part)
+            segment.duration += part.duration
+            segment.full += _part_line(self.codec, segment.number, part)
+            self.version += 1
+        self._chunks = [chunk for chunk in self._chunks if chunk[0] >= base + before * CHUNKS_PER_PART]
+
+    def _close_segment(self, *, cut: bool) -> None:
+        """`cut`: it ends with the newest chunk (restart, end), not with its slot."""
+        segment, self._open = self._open, None
+        if segment is None:
+            return
+        if cut and self._last is not None:
+            segment.last_seq = self._last[1]
+        elif self._last is not None:
+            rest = chunk_media_time(self.codec, segment.last_seq + 1) - self._next_media_time
+            self._next_media_time += rest
+            self._next_wall_clock += rest / SAMPLE_RATE
+        self._close_parts(segment, before=part_index(segment.last_seq) + 1)
+        segment.gap = all(part.gap for part in segment.parts)
+        self._list(segment)
+        if segment.duration:
+            self._peak = max(self._peak, segment.size * 8 * SAMPLE_RATE / segment.duration)
+
+    def _fill_gap(self, number: int, epoch: int, media_time: int) -> None:
+        """Lists the whole segments between the last one and `number` with EXT-X-GAP (6.2.1).
+
+        Their durations add up to the sound that is missing, as far as the target duration allows:
+        what a crash cuts off a segment and its successor may be more. An epoch of which nothing is
+        left has its EXT-X-DISCONTINUITY here, so that the numbers are the same in every rendition.
+        """
+        last = self._segments[-1]
+        count = number - last.number - 1
+        if count <= 0:
+            return
+        slot = (number - epoch) * CHUNKS_PER_SEGMENT if epoch == last.epoch else None
+        until = media_time if slot is None else chunk_media_time(self.codec, slot)
+        missing = max(until - self._next_media_time, count)
+        wall_clock = self._next_wall_clock
+        for index in range(count):
+            share = missing * (index + 1) // count - missing * index // count
+            in_epoch = max(last.epoch, epoch - count + index)
+            segment = _Segment(last.number + 1 + index, in_epoch, -1, -1, wall_clock, gap=True)
+            segment.discontinuity = in_epoch != self._segments[-1].epoch
+            segment.duration = min(share, SEGMENT_SAMPLES)
+            segment.full = self._opening(segment)
+            self._by_number[segment.number] = segment
+            self._list(segment)
+            wall_clock += share / SAMPLE_RATE
+
+    def _list(self, segment: _Segment) -> None:
+        gap = "#EXT-X-GAP\n" if segment.gap else ""
+        closing = f"{gap}#EXTINF:{_seconds(segment.duration)},\n{self.codec}/{segment.number}.m4s\n"
+        segment.full += closing
+        segment.plain = self._opening(segment) + closing
+        self._segments.append(segment)
+        self._plain.append(segment.plain)
+        self._samples += segment.duration
+        self.version += 1
+        while self._samples - self._segments[0].duration >= self._window:
+            self._remove_first()
+
+    def _opening(self, segment: _Segment) -> str:
+        # These apply to the parts too, so they stand before them (4.4.4.9).
+        discontinuity = "#EXT-X-DISCONTINUITY\n" if segment.discontinuity else ""
+        return f"{discontinuity}#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment.wall_clock)}\n"
+
+    def _remove_first(self) -> None:
+        if len(self._removed) == _GRACE_SEGMENTS:
+            self._by_number.pop(self._removed[0].number, None)
+        removed = self._segments.popleft()
+        self._plain.popleft()
+        self._samples -= removed.duration
+        self._removed.append(removed)
+        # The tag left with its segment: count it instead, so that numbers stay the same (6.2.2).
+        self._discontinuities += removed.discontinuity
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    @property
+    def media_sequence(self) -> int:
+        """Media sequence number of the first listed segment (or the one begun, or 0)."""
+        if self._segments:
+            return self._segments[0].number
+        return self._open.number if self._open is not None else 0
+
+    @property
+    def last_msn(self) -> int:
+        """Media sequence number of the last complete segment listed; one less than the first if none."""
+        return self._segments[-1].number if self._segments else self.media_sequence - 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is listed yet: no segment and no part."""
+        return not self._segments and (self._open is None or not self._open.parts)
+
+    @property
+    def hint(self) -> tuple[int, int] | None:
+        """(segment, part) that comes next, whose request may wait; None after the end."""
+        if self.ended or self._last is None:
+            return None
+        if self._open is None:
+            epoch, seq = self._last
+            return segment_number(seq + 1, epoch), part_index(seq + 1)
+        if not self._open.parts:
+            return self._open.number, part_index(self._open.first_seq)
+        return self._open.number, self._open.parts[-1].slot + 1
+
+    @property
+    def peak_bitrate(self) -> int:
+        """Bit/s of the largest segment so far (4.4.6.2 BANDWIDTH); 0 before the first is complete."""
+        return ceil(self._peak)
+
+    @property
+    def first_kept_seq(self) -> int:
+        """Chunks older than this may be dropped: their segments have left long enough ago (6.2.2)."""
+        for segment in (*self._removed, *self._segments):
+            if segment.first_seq >= 0:
+                return segment.first_seq
+        return self._open.first_seq if self._open is not None else 0
+
+    def segment_chunks(self, number: int) -> tuple[int, int, int] | None:
+        """(epoch, first seq, last seq) of a complete segment that can be fetched; None: not found.
+
+        Some chunks in between may have been missed.
+        """
+        segment = self._by_number.get(number)
+        if segment is None or segment is self._open or segment.gap:
+            return None
+        return segment.epoch, segment.first_seq, segment.last_seq
+
+    def part_chunks(self, number: int, part: int) -> tuple[int, int, int] | None:
+        """(epoch, first seq, last seq) of a listed part by the numbers in its URI; None: not found."""
+        segment = self._by_number.get(number)
+        for listed in segment.parts if segment is not None else ():
+            if listed.slot == part and not listed.gap and segment is not None:
+                return segment.epoch, listed.first_seq, listed.last_seq
+        return None
+
+    def report(self) -> RenditionReport:
+        """How far this playlist is, for the other renditions' playlists."""
+        if self._open is not None and self._open.parts:
+            return RenditionReport(self.codec, self._open.number, len(self._open.parts) - 1)
+        parts = len(self._segments[-1].parts) if self._segments else 0
+        return RenditionReport(self.codec, self.last_msn, parts - 1)
+
+    def has(self, msn: int, part: int | None = None) -> bool:
+        """Whether a request with _HLS_msn (and _HLS_part) can be answered now (6.2.5.2).
+
+        `part` counts from the first part of its segment, wherever in the slot that begins.
+        """
+        if self.ended:
+            return True
+        if msn < self.last_msn or (part is None and msn == self.last_msn):
+            return True
+        begun = len(self._open.parts) if self._open is not None else 0
+        if msn == self.last_msn:
+            # A part index past the last one means part 0 of the next segment (6.2.5.2).
+            return (part or 0) < len(self._segments[-1].parts) or begun > 0
+        return part is not None and msn == self.last_msn + 1 and part < begun
+
+    def too_far(self, msn: int, part: int | None = None) -> bool:
+        """Whether a blocking request asks for more than 6.2.5.2 lets it: answer 400."""
+        if self.ended:
+            return False
+        if msn > self.last_msn + 2:
+            return True
+        if part is None or msn <= self.last_msn:
+            return False
+        begun = len(self._open.parts) if self._open is not None and msn == self._open.number else 0
+        return part >= begun + advance_part_limit(self.codec)
+
+    # --- text ------------------------------------------------------------------------------------
+
+    def media_playlist(self, *, skip: bool = False, reports: Iterable[RenditionReport] = ()) -> bytes:
+        """The media playlist as it stands; `skip`: as a delta update where one is possible (6.2.5.1).
+
+        `reports`: of the other renditions. Constant for one `version` (and one set of reports): render
+        once, send to everybody.
+        """
+        recent, tail = self._recent()
+        skipped = self._skippable() if skip and not self.ended else 0
+        lines = [
+            self._header(),
+            f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n" if skipped else "",
+            *list(self._plain)[skipped : len(self._plain) - recent],
+            *tail,
+        ]
+        if self._open is not None and self._open.parts:
+            lines.append(self._open.full)
+        hint = self.hint
+        if hint is not None:
+            uri = f"{self.codec}/{hint[0]}.{hint[1]}.m4s"
+            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{uri}"\n')
+        lines += [report.line() for report in reports if report.last_msn >= 0]
+        if self.ended:
+            lines.append("#EXT-X-ENDLIST\n")
+        return "".join(lines).encode()
+
+    def _header(self) -> str:
+        return (
+            f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{TARGET_DURATION}\n"
+            f"#EXT-X-SERVER-CONTROL:{_SERVER_CONTROL}\n"
+            f"#EXT-X-PART-INF:PART-TARGET={part_target(self.codec)}\n"
+            f"#EXT-X-MEDIA-SEQUENCE:{self.media_sequence}\n"
+            f"#EXT-X-DISCONTINUITY-SEQUENCE:{self._discontinuities}\n"
+            f'#EXT-X-MAP:URI="{self.codec}/init.mp4"\n'
+        )
+
+    def _open_samples(self) -> int:
+        return self._open.duration if self._open is not None else 0
+
+    def _recent(self) -> tuple[int, list[str]]:
+        """How many of the last segments still show their parts, and their text."""
+        texts: list[str] = []
+        after = self._open_samples()
+        for segment in reversed(self._segments):
+            if after >= _KEEP_PARTS:
+                break
+            texts.append(segment.full)
+            after += segment.duration
+        return len(texts), texts[::-1]
+
+    def _skippable(self) -> int:
+        """How many segments end further than the skip boundary from the end of the playlist."""
+        after = self._open_samples()
+        kept = 0
+        for segment in reversed(self._segments):
+            if after > SKIP_UNTIL * SAMPLE_RATE:
+                break
+            after += segment.duration
+            kept += 1
+        return len(self._segments) - kept
+
+
+def _part_line(codec: Codec, number: int, part: _Part) -> str:
+    # Every audio part can be decoded on its own (4.4.4.9 INDEPENDENT).
+    available = "GAP=YES" if part.gap else "INDEPENDENT=YES"
+    uri = f"{codec}/{number}.{part.slot}.m4s"
+    return f'#EXT-X-PART:DURATION={_seconds(part.duration)},URI="{uri}",{available}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One line of the multivariant playlist; bit/s of media segments, boxes included."""
+
+    codec: Codec
+    bandwidth: int
+    average: int
+
+
+def estimated_variant(codec: Codec, bitrate: int, *, measured_peak: int = 0) -> Variant:
+    """BANDWIDTH and AVERAGE-BANDWIDTH from the encoder's `bitrate`, before segments exist (4.4.6.2).
+
+    Boxes take some 144 bytes a chunk; variable bit rate gets 25 % of room. `measured_peak` raises it.
+    """
+    units = ceil(longest(codec, 1) / UNIT_SAMPLES[codec])
+    boxes = (CHUNK_BOX_BYTES + 4 * units) * 8 * 5
+    return Variant(codec, max(bitrate * 5 // 4 + boxes, measured_peak), bitrate + boxes)
+
+
+def multivariant_playlist(variants: Sequence[Variant]) -> bytes:
+    """The multivariant playlist: one audio-only variant for each codec, in the order given."""
+    lines = [f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n"]
+    for variant in variants:
+        lines.append(
+            f"#EXT-X-STREAM-INF:BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average},"
+            f'CODECS="{codec_string(variant.codec)}"\n{variant.codec}.m3u8\n'
+        )
+    return "".join(lines).encode()
