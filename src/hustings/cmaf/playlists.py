@@ -8,21 +8,19 @@ is made once. URIs are relative to the folder both playlists lie in: `opus.m3u8`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 
-from hustings.cmaf.chunker import CHUNK_BOX_BYTES
+from hustings.cmaf.multivariant import VERSION, Variant, estimated_variant, multivariant_playlist
 from hustings.cmaf.timeline import (
     CHUNKS_PER_PART,
     CHUNKS_PER_SEGMENT,
     SAMPLE_RATE,
     SEGMENT_SAMPLES,
-    UNIT_SAMPLES,
     Codec,
     chunk_media_time,
-    codec_string,
     ends_part,
     ends_segment,
     longest,
@@ -31,8 +29,19 @@ from hustings.cmaf.timeline import (
     starts_segment,
 )
 
-VERSION = 9
-"""EXT-X-SKIP needs 9 (section 8); the full playlist says the same, so that a delta changes nothing."""
+__all__ = [
+    "SKIP_UNTIL",
+    "TARGET_DURATION",
+    "VERSION",
+    "MediaTimeline",
+    "RenditionReport",
+    "Variant",
+    "advance_part_limit",
+    "estimated_variant",
+    "multivariant_playlist",
+    "part_target",
+]
+
 TARGET_DURATION = SEGMENT_SAMPLES // SAMPLE_RATE
 """Seconds. AAC segments have 281 or 282 units: at most 6.016 s, which rounds to 6 (4.4.3.1)."""
 SKIP_UNTIL = 6 * TARGET_DURATION
@@ -476,33 +485,3 @@ def _part_line(codec: Codec, number: int, part: _Part) -> str:
     available = "GAP=YES" if part.gap else "INDEPENDENT=YES"
     uri = f"{codec}/{number}.{part.slot}.m4s"
     return f'#EXT-X-PART:DURATION={_seconds(part.duration)},URI="{uri}",{available}\n'
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One line of the multivariant playlist; bit/s of media segments, boxes included."""
-
-    codec: Codec
-    bandwidth: int
-    average: int
-
-
-def estimated_variant(codec: Codec, bitrate: int, *, measured_peak: int = 0) -> Variant:
-    """BANDWIDTH and AVERAGE-BANDWIDTH from the encoder's `bitrate`, before segments exist (4.4.6.2).
-
-    Boxes take some 144 bytes a chunk; variable bit rate gets 25 % of room. `measured_peak` raises it.
-    """
-    units = ceil(longest(codec, 1) / UNIT_SAMPLES[codec])
-    boxes = (CHUNK_BOX_BYTES + 4 * units) * 8 * 5
-    return Variant(codec, max(bitrate * 5 // 4 + boxes, measured_peak), bitrate + boxes)
-
-
-def multivariant_playlist(variants: Sequence[Variant]) -> bytes:
-    """The multivariant playlist: one audio-only variant for each codec, in the order given."""
-    lines = [f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n"]
-    for variant in variants:
-        lines.append(
-            f"#EXT-X-STREAM-INF:BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average},"
-            f'CODECS="{codec_string(variant.codec)}"\n{variant.codec}.m3u8\n'
-        )
-    return "".join(lines).encode()
