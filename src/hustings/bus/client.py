@@ -30,6 +30,10 @@ MAX_PAYLOAD = 1024 * 1024
 """NATS' default limit for one message, in bytes."""
 MAX_PENDING = 4096
 """Messages that may wait in one subscription before the oldest reader loses the newest."""
+MAX_UNSENT = 16 * 1024 * 1024
+"""Bytes that may wait for the bus to take them before `publish` drops."""
+RECONNECT_WAIT = 0.25
+"""Seconds between two attempts to connect."""
 
 _undecodable = Counter("hustings_bus_undecodable_total", "Bus messages that did not decode.", ["subject"])
 _dropped = Counter("hustings_bus_dropped_total", "Bus messages dropped because a queue was full.")
@@ -46,31 +50,39 @@ class Bus:
         self._nats = Client()
         self._on_reconnect: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._quiet = True
+        """While connecting for the first time and while closing, being disconnected is no news."""
+        self._why = "no connection"
 
     @classmethod
-    async def connect(cls, url: str, name: str) -> Bus:
+    async def connect(cls, url: str, name: str, patience: float = 10.0) -> Bus:
         """Connects to `url` (nats://user:password@host:port); `name` shows in the server's log.
 
-        Raises Unavailable when the bus does not answer within some seconds.
+        Tries for `patience` seconds (a bus that is just starting), then raises Unavailable.
         """
         bus = cls()
         try:
-            await bus._nats.connect(
-                url,
-                name=name,
-                connect_timeout=2,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; the annotation says int
-                ping_interval=5,
-                max_outstanding_pings=2,
-                allow_reconnect=True,
-                pending_size=0,
-                error_cb=bus._error,
-                reconnected_cb=bus._reconnected,
-                disconnected_cb=bus._disconnected,
-            )
-        except (OSError, nats.errors.Error, TimeoutError) as error:
-            raise Unavailable(f"The bus does not answer: {error}. Is `hustings serve` running?") from error
+            async with asyncio.timeout(patience):
+                await bus._nats.connect(
+                    url,
+                    name=name,
+                    connect_timeout=2,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # annotated as int
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                    allow_reconnect=True,
+                    pending_size=0,
+                    error_cb=bus._error,
+                    reconnected_cb=bus._reconnected,
+                    disconnected_cb=bus._disconnected,
+                )
+        except TimeoutError:
+            await bus.close()
+            raise Unavailable(f"The bus does not answer ({bus._why}). Is it running?") from None
+        except (OSError, nats.errors.Error, ValueError) as error:
+            raise Unavailable(f"The bus cannot be used: {error}.") from error
+        bus._quiet = False
         return bus
 
     @property
@@ -83,6 +95,7 @@ class Bus:
 
     async def close(self) -> None:
         """Flushes what was published, then disconnects."""
+        self._quiet = True
         for task in list(self._tasks):
             task.cancel()
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
@@ -92,7 +105,13 @@ class Bus:
             await self._nats.close()
 
     async def publish(self, subject: str, message: Message) -> None:
-        """Sends to whoever listens now. Never raises for a lost connection."""
+        """Sends to whoever listens now. Never raises for a lost connection or a full buffer: the
+        message is dropped and counted."""
+        # nats-py bounds its buffer only while disconnected; a server that does not read must not
+        # cost memory either.
+        if self._nats.pending_data_size > MAX_UNSENT:
+            _dropped.inc()
+            return
         try:
             await self._nats.publish(subject, encode(message))
         except (nats.errors.Error, OSError):
@@ -172,12 +191,16 @@ class Bus:
         return reply
 
     async def _error(self, error: Exception) -> None:
+        if self._quiet:
+            self._why = str(error).strip("'\" ") or type(error).__name__
+            return
         if isinstance(error, nats.errors.SlowConsumerError):
             _dropped.inc()
         log.warning("bus error", error=type(error).__name__)
 
     async def _disconnected(self) -> None:
-        log.warning("bus disconnected")
+        if not self._quiet:
+            log.warning("bus disconnected")
 
     async def _reconnected(self) -> None:
         _reconnects.inc()

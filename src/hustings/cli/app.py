@@ -1,0 +1,197 @@
+"""All commands, as docs/commands.md lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from hustings import __version__
+from hustings.cli.errors import exit_code
+from hustings.errors import UsageError
+
+app = typer.Typer(
+    name="hustings",
+    help="Hold a live conversation in front of any number of people, on your own server.",
+    epilog="Settings are HUSTINGS_... variables too: docs/settings.md.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+room_app = typer.Typer(help="Rooms.", rich_markup_mode=None)
+app.add_typer(room_app, name="room")
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Data folder of the server; names studio and token."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The room's short name.")]
+BusAddress = Annotated[
+    str | None, typer.Option("--bus", metavar="URL", help="nats://USER:PASSWORD@HOST:PORT")
+]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; the exit code."""
+    return exit_code(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> None:
+    try:
+        code = app(list(arguments), prog_name="hustings", standalone_mode=False)
+    except TyperException as error:
+        raise UsageError(f"{error.format_message()} See hustings --help.") from None
+    if isinstance(code, int) and code:
+        raise SystemExit(code)
+
+
+@app.callback(invoke_without_command=True)
+def _hustings(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        print(f"hustings {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def serve(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data folder.")] = None,
+    audience: Annotated[
+        str | None, typer.Option("--audience", metavar="HOST:PORT", help="The audience's door.")
+    ] = None,
+    studio: Annotated[
+        str | None, typer.Option("--studio", metavar="HOST:PORT", help="Hosts' and speakers' door.")
+    ] = None,
+    media: Annotated[
+        str | None, typer.Option("--media", metavar="HOST:PORT", help="UDP port of all speakers.")
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Prometheus metrics; private.")
+    ] = None,
+    edges: Annotated[
+        int | None, typer.Option("--edges", metavar="N", help="Edge processes; 0: cores - 1.")
+    ] = None,
+    public_ip: Annotated[
+        str | None, typer.Option("--public-ip", metavar="IP,...", help="How speakers reach this machine.")
+    ] = None,
+    bus: BusAddress = None,
+) -> None:
+    """Run everything: bus, stage, studio and edges."""
+    from hustings.cli.settings import read_settings
+    from hustings.supervisor.main import serve as run_server
+
+    settings = read_settings(
+        data=data,
+        audience_door=audience,
+        studio_door=studio,
+        media_door=media,
+        metrics_door=metrics,
+        edges=edges,
+        public_ip=public_ip,
+        bus=bus,
+    )
+    run_server(settings, lambda line: print(line, flush=True))
+
+
+@app.command()
+def stage(bus: BusAddress = None) -> None:
+    """Run the stage alone, on a bus that runs elsewhere."""
+    _run_role("stage", bus)
+
+
+@app.command()
+def studio(bus: BusAddress = None) -> None:
+    """Run the studio alone, on a bus that runs elsewhere."""
+    _run_role("studio", bus)
+
+
+@app.command()
+def edge(
+    bus: BusAddress = None,
+    index: Annotated[int, typer.Option("--index", min=0, help="Number of this edge on its machine.")] = 0,
+) -> None:
+    """Run one edge alone, on a bus that runs elsewhere."""
+    _run_role("edge", bus, index)
+
+
+def _run_role(role: str, bus: str | None, index: int = 0) -> None:
+    from hustings.cli.role import run_role
+
+    run_role(role, index, bus=bus)
+
+
+@app.command()
+def token(data: Data = None) -> None:
+    """Print the operator's API token."""
+    from hustings.cli.remote import operators_token
+
+    print(operators_token(data))
+
+
+@room_app.command("create")
+def room_create(
+    title: Annotated[str, typer.Argument(metavar="TITLE")],
+    slug: Annotated[str, typer.Option("--slug", help="Short name in addresses; default: from TITLE.")] = "",
+    at: Annotated[str, typer.Option("--at", metavar="ISO8601", help="When it starts.")] = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make a room."""
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.create_room(title, slug=slug, at=at), json, "slug", "audience_url", "studio_url")
+
+
+@app.command()
+def invite(
+    slug: Slug,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who is invited.")],
+    role: Annotated[str, typer.Option("--role", metavar="speaker|cohost")] = "speaker",
+    public: Annotated[bool, typer.Option("--public", help="Everybody may see it, and the answer.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Invite somebody to speak: a link and a ticket."""
+    if role not in ("speaker", "cohost", "host"):
+        raise UsageError(f"--role is speaker or cohost, not '{role}'.")
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.invite(slug, name, role=role, public=public), json, "link", "ticket", "state")
+
+
+@app.command("open")
+def open_doors(slug: Slug, data: Data = None, json: Json = False) -> None:
+    """Open the doors: speakers connect and hear each other; nothing goes out yet."""
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.open(slug), json, "status", "broadcast_id")
+
+
+@app.command()
+def start(slug: Slug, data: Data = None, json: Json = False) -> None:
+    """Go live."""
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.start(slug), json, "status", "broadcast_id")
+
+
+@app.command()
+def stop(slug: Slug, data: Data = None, json: Json = False) -> None:
+    """End the broadcast."""
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.stop(slug), json, "status", "broadcast_id")

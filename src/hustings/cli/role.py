@@ -1,0 +1,53 @@
+"""Runs one role in this process: what the supervisor starts, and what `hustings stage` calls.
+
+Kept free of the command line's libraries: a role is ready sooner and smaller without them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+ROLES = ("stage", "studio", "edge")
+
+
+def run_role(role: str, index: int = 0, bus: str | None = None) -> None:
+    """Until SIGTERM or SIGINT; settings come from the environment. Raises HustingsError."""
+    import asyncio
+
+    from hustings.cli.settings import read_settings
+
+    settings = read_settings(bus=bus)
+    if role == "edge":
+        import uvloop
+
+        from hustings.edge.main import run_edge
+
+        uvloop.run(run_edge(settings, index))
+    elif role == "stage":
+        from hustings.stage.main import run_stage
+
+        asyncio.run(run_stage(settings))
+    else:
+        from hustings.studio.main import run_studio
+
+        asyncio.run(run_studio(settings))
+
+
+def main(arguments: list[str]) -> int:
+    """`ROLE [INDEX]`; the exit code."""
+    parent = os.environ.get("HUSTINGS_SUPERVISOR_PID")
+    if parent:
+        from hustings.supervisor.tether import tether
+
+        tether(int(parent))
+    # structlog imports rich for coloured tracebacks, which no role ever writes.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
+
+    from hustings.cli.errors import exit_code
+
+    return exit_code(lambda: run_role(arguments[0], int(arguments[1]) if len(arguments) > 1 else 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

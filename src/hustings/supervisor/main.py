@@ -1,0 +1,270 @@
+"""`hustings serve`: bus, stage, studio and edges as children of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+
+import structlog
+from prometheus_client import REGISTRY, Gauge, generate_latest
+
+from hustings.bus import subjects
+from hustings.bus.client import Bus
+from hustings.bus.messages import RoleMetrics, RoleReady
+from hustings.clock import Clock, SystemClock
+from hustings.config import Settings
+from hustings.errors import HustingsError
+from hustings.log import configure_logging
+from hustings.supervisor.child import Child, NeverStarted, role_command, tethered
+from hustings.supervisor.doors import Door, doors, hold
+from hustings.supervisor.folder import DataFolder
+from hustings.supervisor.logs import LogWriter
+from hustings.supervisor.metrics_door import MetricsDoor
+from hustings.supervisor.nats_server import NatsServer
+from hustings.supervisor.prometheus import merge_metrics
+
+log = structlog.get_logger()
+
+_up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
+
+SILENT_FOR = 30.0
+"""Seconds without a metrics message after which a role that was ready counts as hung."""
+PATIENCE = {"edge": 10.0, "studio": 6.0, "stage": 6.0, "bus": 3.0}
+"""Seconds each kind of role has to stop, in the order they are stopped."""
+
+type Say = Callable[[str], None]
+
+
+class Supervisor:
+    """One node. Raises HustingsError from `__init__` when folder or doors cannot be had."""
+
+    def __init__(self, settings: Settings, say: Say, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._say = say
+        self._folder = DataFolder(settings.data)
+        try:
+            self.doors = doors(settings)
+            self._held: socket.socket = hold(self.doors["audience"])
+            self._nats = None if settings.bus else NatsServer(self._folder)
+        except HustingsError:
+            self._folder.close()
+            raise
+        self._logs = LogWriter(json_lines=settings.log_json)
+        self._bus_url = self._nats.url if self._nats else settings.bus
+        self._children = self._make_children(settings)
+        self._texts: dict[str, str] = {}
+        self._opened: set[str] = set()
+        self._stop = asyncio.Event()
+        self._kill = asyncio.Event()
+        self._started = self._clock.monotonic()
+
+    def _make_children(self, settings: Settings) -> dict[str, Child]:
+        environment = child_environment(settings, self.doors, self._bus_url)
+        edges = settings.edges or max(1, len(os.sched_getaffinity(0)) - 1)
+        commands = {
+            "stage": role_command("stage"),
+            "studio": role_command("studio"),
+            **{f"edge-{index}": role_command("edge", str(index)) for index in range(edges)},
+        }
+        children = {
+            name: Child(name, command, environment, self._logs, self._clock)
+            for name, command in commands.items()
+        }
+        if self._nats:
+            bus = Child("bus", tethered(self._nats.command), {}, self._logs, self._clock)
+            children = {"bus": bus, **children}
+        return children
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of what runs now, by name."""
+        return {name: child.pid for name, child in self._children.items() if child.pid}
+
+    def stop(self) -> None:
+        """Ends `run` in order; the second time at once."""
+        if self._stop.is_set():
+            self._kill.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises HustingsError when a role cannot start at all."""
+        running: dict[str, asyncio.Task[None]] = {}
+        bus: Bus | None = None
+        door = MetricsDoor(self.doors["metrics"], self._metrics)
+        watch = asyncio.create_task(self._watch())
+        try:
+            if "bus" in self._children:
+                running["bus"] = asyncio.create_task(self._children["bus"].run())
+            bus = await self._connect(running)
+            if bus is not None:
+                for name, child in self._children.items():
+                    if name != "bus":
+                        running[name] = asyncio.create_task(child.run())
+                self._open("metrics")
+                await self._until_stopped(running)
+        finally:
+            watch.cancel()
+            door.close()
+            await self._shut_down(running, bus)
+
+    async def _connect(self, running: Mapping[str, asyncio.Task[None]]) -> Bus | None:
+        """The supervisor's own connection; None when asked to stop before it came about."""
+        connecting = asyncio.create_task(Bus.connect(self._bus_url, "supervisor"))
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({connecting, stopped, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            _raise_failures(running)
+            return None
+        bus = connecting.result()
+        await bus.subscribe(subjects.ROLE_READY, RoleReady, self._on_ready)
+        await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, self._on_metrics)
+        if "bus" in self._children:
+            self._children["bus"].ready.set()
+        return bus
+
+    async def _until_stopped(self, running: Mapping[str, asyncio.Task[None]]) -> None:
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopped, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        _raise_failures(running)
+
+    async def _shut_down(self, running: Mapping[str, asyncio.Task[None]], bus: Bus | None) -> None:
+        """Edges first, so that no listener meets a half-stopped server; the bus last."""
+        log.info("stopping")
+        self._folder.forget_addresses()
+        killer = asyncio.create_task(self._kill_when_told())
+        for kind, patience in PATIENCE.items():
+            if kind == "bus" and bus is not None:
+                await bus.close()
+            ours = [name for name in running if name.partition("-")[0] == kind]
+            await asyncio.gather(*(self._children[name].stop(patience) for name in ours))
+        killer.cancel()
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        self._held.close()
+        if self._nats:
+            self._nats.forget()
+        self._folder.close()
+        log.info("stopped")
+        self._logs.close()
+
+    async def _kill_when_told(self) -> None:
+        await self._kill.wait()
+        for child in self._children.values():
+            child.kill()
+
+    def _on_ready(self, message: RoleReady) -> None:
+        child = self._children.get(message.role)
+        if child is None or child.pid != message.pid:
+            return
+        child.heard = self._clock.monotonic()
+        if not child.ready.is_set():
+            child.ready.set()
+            self._open_doors()
+
+    def _on_metrics(self, message: RoleMetrics) -> None:
+        child = self._children.get(message.role)
+        if child is not None and child.pid == message.pid:
+            child.heard = self._clock.monotonic()
+            self._texts[message.role] = message.text
+
+    def _open_doors(self) -> None:
+        """Says which doors are ready now, and remembers the addresses once all are."""
+        ready = {name for name, child in self._children.items() if child.ready.is_set()}
+        edges = {name for name in self._children if name.startswith("edge-")}
+        if edges <= ready:
+            self._open("audience")
+        if "studio" in ready:
+            self._open("studio")
+        if "stage" in ready:
+            self._open("media")
+        if self._opened >= self.doors.keys():
+            self._folder.remember_addresses(
+                {name: shown(door).removeprefix("udp ") for name, door in self.doors.items()}
+            )
+            log.info("ready", seconds=round(self._clock.monotonic() - self._started, 2))
+
+    def _open(self, name: str) -> None:
+        if name not in self._opened:
+            self._opened.add(name)
+            self._say(f"{name:<9} {shown(self.doors[name])}")
+
+    def _metrics(self) -> str:
+        """Called from the metrics door's thread: everything here is replaced, never changed in place."""
+        now = self._clock.monotonic()
+        current: dict[str, str] = {}
+        for name, child in list(self._children.items()):
+            alive = child.pid != 0 and (name == "bus" or child.heard is not None)
+            _up.labels(name).set(int(alive))
+            text = self._texts.get(name)
+            if text and child.heard is not None and now - child.heard < SILENT_FOR:
+                current[name] = text
+        return merge_metrics({"supervisor": generate_latest(REGISTRY).decode(), **current})
+
+    async def _watch(self) -> None:
+        """Kills roles that run but say nothing: a deadlock is a death that nobody announced."""
+        looked = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(5.0)
+            now = self._clock.monotonic()
+            # A bus that was away, or a machine that stood still, silences all: no role's fault.
+            alive = [child for child in self._children.values() if child.heard is not None]
+            fresh = any(now - (child.heard or 0.0) < 10.0 for child in alive)
+            if now - looked < 10.0 and fresh:
+                for child in alive:
+                    if now - (child.heard or now) > SILENT_FOR:
+                        log.error("role hangs; killing it", name=child.name)
+                        child.kill()
+            looked = now
+
+
+def _raise_failures(running: Mapping[str, asyncio.Task[None]]) -> None:
+    for name, task in running.items():
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, NeverStarted):
+                raise HustingsError(f"The {name} cannot start; the lines above say why.") from None
+            raise error
+
+
+def shown(door: Door) -> str:
+    """How a door is printed and stored."""
+    if door.kind == socket.SOCK_DGRAM:
+        return f"udp {door.address}"
+    return f"{door.local_url}/metrics" if door.name == "metrics" else door.local_url
+
+
+def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: str) -> dict[str, str]:
+    """Every setting as HUSTINGS_..., with the ports as they are and the bus's address."""
+    values = settings.model_dump(mode="json")
+    values["data"] = str(settings.data.absolute())
+    values["bus"] = bus_url
+    for name, door in doors.items():
+        values[f"{name}_door"] = door.address
+    values["audience_url"] = settings.audience_url or doors["audience"].local_url
+    values["studio_url"] = settings.studio_url or doors["studio"].local_url
+    values["studio"] = doors["studio"].local_url
+    values.pop("token")  # for commands only
+    return {f"HUSTINGS_{name.upper()}": str(value) for name, value in values.items()}
+
+
+def serve(settings: Settings, say: Say) -> None:
+    """Runs a node in the foreground until SIGTERM, SIGINT or SIGHUP; then returns.
+
+    `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
+    """
+    configure_logging("server", json_lines=settings.log_json)
+    asyncio.run(_serve(settings, say))
+
+
+async def _serve(settings: Settings, say: Say) -> None:
+    supervisor = Supervisor(settings, say)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Under nohup SIGHUP is ignored, and stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, supervisor.stop)
+    await supervisor.run()
