@@ -1,0 +1,82 @@
+"""One WebRTC session with the studio's WHIP or WHEP endpoint (RFC 9725), for clients in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Literal
+from urllib.parse import urljoin
+
+import httpx
+
+from hustings.clients.api import refused
+from hustings.errors import HustingsError, Unavailable
+from hustings.stage.webrtc.peer import OffererPeer
+
+type Direction = Literal["sendonly", "sendrecv", "recvonly"]
+
+TIMEOUT = 6.0
+"""Seconds for the answer, and again for the connection."""
+TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504)
+"""Answers that another try may change: the doors are not open yet, or a role is starting again."""
+
+
+class RtcSession:
+    """A connected session. Blocking; use it from one thread."""
+
+    def __init__(self, peer: OffererPeer, resource: str, ticket: str) -> None:
+        self.peer = peer
+        self._resource = resource
+        self._ticket = ticket
+
+    @classmethod
+    def open(cls, url: str, direction: Direction, *, ticket: str = "") -> RtcSession:
+        """Offers at `url` and waits until media can flow. Raises Refused or Unavailable."""
+        return asyncio.run(cls._open(url, direction, ticket))
+
+    @classmethod
+    async def _open(cls, url: str, direction: Direction, ticket: str) -> RtcSession:
+        peer = await OffererPeer.create(direction)
+        session: RtcSession | None = None
+        try:
+            answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket)
+            session = cls(peer, resource, ticket)
+            peer.apply(answer)
+            await peer.connected(TIMEOUT)
+        except BaseException:
+            if session is not None:
+                await asyncio.to_thread(session.close)
+            peer.close()
+            raise
+        return session
+
+    def close(self) -> None:
+        """DELETE, then the connection. Never raises: the other side may be gone."""
+        if self._resource:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.delete(self._resource, headers=_bearer(self._ticket), timeout=2.0, trust_env=False)
+            self._resource = ""
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Closes the connection without a word to the server: a new session replaces this one."""
+        self.peer.close()
+
+
+def _bearer(ticket: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {ticket}"} if ticket else {}
+
+
+def _post_offer(url: str, offer: str, ticket: str) -> tuple[str, str]:
+    """The answer's SDP and the session's resource."""
+    headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
+    try:
+        response = httpx.post(url, content=offer, headers=headers, timeout=TIMEOUT, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"{url} does not answer; is the studio running?") from error
+    if response.is_error:
+        raise refused(response)
+    location = response.headers.get("Location", "")
+    if response.status_code != httpx.codes.CREATED or not location:
+        raise HustingsError(f"{url} did not create a session; is it a WHIP or WHEP endpoint?")
+    return response.text, urljoin(str(response.url), location)

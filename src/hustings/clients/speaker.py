@@ -1,0 +1,182 @@
+"""A speaker: packets on an absolute clock into a session that is opened again when it breaks.
+
+What is said keeps its time through every interruption, as a person's words would: after a reconnection
+the script goes on where the clock is, so two speakers of one dialogue never slip against one another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
+from hustings.clients.return_feed import Played, ReturnFeed
+from hustings.clients.rtc import TRANSIENT, Direction, RtcSession
+from hustings.clients.script import Script, Spoken
+from hustings.errors import Refused, Unavailable
+
+SILENCE = 1.5
+"""Seconds without a return packet (they come every 20 ms) after which a new session is opened."""
+LATE = 0.2
+"""Seconds behind the clock from which frames are skipped instead of sent in a burst."""
+FIRST_PATIENCE = 15.0
+"""Seconds a studio that does not answer is waited for at the beginning."""
+RETRY = 0.3
+
+type SpeakerState = Literal["connecting", "waiting", "speaking", "reconnecting", "over"]
+
+
+@dataclass(slots=True)
+class SpeakerStats:
+    """What happened so far."""
+
+    state: SpeakerState = "connecting"
+    detail: str = ""
+    """Why it waits, in the server's words."""
+    frames_sent: int = 0
+    frames_skipped: int = 0
+    """Frames whose time passed without a session."""
+    sessions: int = 0
+    level: int = 127
+    """Of the newest frame, -dBov."""
+
+
+class Speaker:
+    """Blocking; `run` in a thread of its own. Other threads may read `stats` and `origin`."""
+
+    def __init__(
+        self,
+        url: str,
+        ticket: str,
+        script: Script,
+        *,
+        start_at: float | None = None,
+        origin: float | None = None,
+        returned: Played | None = None,
+        changed: Callable[[SpeakerStats], None] | None = None,
+    ) -> None:
+        """`url`: WHIP endpoint. `start_at`: wall clock of the script's frame 0 (`origin`: the same on the
+        monotonic clock); else it begins with the first connection. `returned` gets the return feed.
+        `changed` is told every change of state and, while speaking, once a second."""
+        self._url = url
+        self._ticket = ticket
+        self._script = script
+        self.origin = origin
+        """Monotonic time at which the first sample of frame 0 is spoken."""
+        if start_at is not None:
+            self.origin = time.monotonic() - (time.time() - start_at)
+        self.stats = SpeakerStats()
+        self._changed = changed
+        # Always sendrecv: the return's packets are how a vanished server is noticed (a WebRTC
+        # connection stays `connected` for 28 s after its other side was killed).
+        self._direction: Direction = "sendrecv"
+        self._feed = ReturnFeed(returned) if returned else ReturnFeed(lambda _now, _pulled: None)
+        self._plays = returned is not None
+        self._next = 0
+        self._over = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Until the script is over or `stop` is set. Raises Refused or Unavailable."""
+        while not stop.is_set() and not self._over:
+            session = self._connect(stop)
+            if session is None:
+                break
+            self.stats.sessions += 1
+            if self.origin is None:
+                self.origin = time.monotonic()
+            try:
+                self._speak(session, stop)
+            finally:
+                if self._over or stop.is_set():
+                    session.close()
+                else:
+                    session.abandon()
+        self._tell("over")
+
+    def _connect(self, stop: threading.Event) -> RtcSession | None:
+        """Tries until it connects. Raises Refused for good, Unavailable only before the first session."""
+        self._tell("reconnecting" if self.stats.sessions else "connecting")
+        give_up = time.monotonic() + FIRST_PATIENCE
+        while not stop.is_set():
+            try:
+                return RtcSession.open(self._url, self._direction, ticket=self._ticket)
+            except Refused as error:
+                if error.status not in TRANSIENT:
+                    raise
+                self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
+            except Unavailable as error:
+                if not self.stats.sessions and time.monotonic() > give_up:
+                    raise
+                self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
+            if self._missed_the_end():
+                return None
+            stop.wait(RETRY)
+        return None
+
+    def _missed_the_end(self) -> bool:
+        """Whether the script ended while we were not connected."""
+        if self.origin is None:
+            return False
+        return self._script.frame(max(self._next, self._current(time.monotonic()))) is None
+
+    def _speak(self, session: RtcSession, stop: threading.Event) -> None:
+        """One session, until it breaks, the script is over or `stop` is set."""
+        peer, stream = session.peer, session.peer.stream
+        self._feed.begin()
+        begin = time.monotonic()
+        self._tell("speaking")
+        self._catch_up(begin)
+        while not stop.is_set() and peer.state == "connected":
+            # A frame can be sent when its last sample has been spoken, as from a microphone.
+            deadline = self._due(self._next)
+            now = time.monotonic()
+            if now < deadline:
+                time.sleep(deadline - now)
+                now = time.monotonic()
+            elif now - deadline > LATE:
+                stream.skip(FRAME_SAMPLES * self._catch_up(now))
+            spoken = self._script.frame(self._next)
+            if spoken is None:
+                self._over = True
+                return
+            peer.send(stream.next(spoken.packet, level=spoken.level))
+            self._sent(spoken)
+            self._feed.drain(peer, now)
+            if self._plays:
+                self._feed.play(now)
+            if now - (self._feed.last_packet or begin + 1.0) > SILENCE:
+                return
+
+    def _due(self, number: int) -> float:
+        assert self.origin is not None
+        return self.origin + (number + 1) * FRAME_SECONDS
+
+    def _current(self, now: float) -> int:
+        """The frame that is being spoken at `now`."""
+        assert self.origin is not None
+        return int((now - self.origin) / FRAME_SECONDS)
+
+    def _catch_up(self, now: float) -> int:
+        """Passes over the frames whose time is gone; returns how many."""
+        skipped = max(0, self._current(now) - self._next)
+        self._next += skipped
+        if self.stats.frames_sent:
+            self.stats.frames_skipped += skipped
+        return skipped
+
+    def _sent(self, spoken: Spoken) -> None:
+        self._next += 1
+        self.stats.frames_sent += 1
+        self.stats.level = spoken.level
+        if self._changed is not None and self.stats.frames_sent % 50 == 0:
+            self._changed(self.stats)
+
+    def _tell(self, state: SpeakerState, detail: str = "") -> None:
+        stats = self.stats
+        if (stats.state, stats.detail) != (state, detail):
+            stats.state, stats.detail = state, detail
+            if self._changed is not None:
+                self._changed(stats)
