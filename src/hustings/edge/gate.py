@@ -1,0 +1,107 @@
+"""Who may connect: a cap in all, a cap per address, and what it costs to say no.
+
+Pure: connections are counted by a key of their address and released again. Addresses live only here,
+in memory, for as long as a connection is open; none is logged.
+"""
+
+from __future__ import annotations
+
+import enum
+import resource
+import socket
+
+RESERVED_DESCRIPTORS = 128
+"""Descriptors kept for the bus, listening sockets, files and the refused who linger."""
+LINGERING = 256
+"""Connections over the cap that still get a sentence; beyond these they are cut at once."""
+
+
+class Verdict(enum.Enum):
+    """What becomes of a new connection."""
+
+    WELCOME = "welcome"
+    FULL = "full"
+    """No place for anybody: 503."""
+    CROWDED = "crowded"
+    """Too many from this address: 429."""
+    CUT = "cut"
+    """Refused without a word: even saying no has its limit."""
+
+
+def address_key(address: str) -> str:
+    """IPv4 as it is, IPv6 by its /64 (what one line or phone is given), v4-mapped as v4."""
+    if ":" not in address:
+        return address
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except OSError:
+        return address
+    if packed[:12] == b"\0" * 10 + b"\xff\xff":
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return packed[:8].hex()
+
+
+def descriptor_cap(wanted: int) -> int:
+    """How many connections this process may hold: `wanted`, or what the descriptor limit leaves.
+
+    Raises the soft limit to the hard one first.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    possible = max(soft - RESERVED_DESCRIPTORS - LINGERING, 16)
+    return min(wanted, possible) if wanted else possible
+
+
+class Gate:
+    """Counts connections. `enter` for each new one; `leave` with the same key and verdict when it ends."""
+
+    def __init__(self, *, total: int, per_address: int) -> None:
+        self.total = total
+        self.per_address = per_address
+        self.inside = 0
+        self.lingering = 0
+        self.refused: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+        self._by_address: dict[str, int] = {}
+
+    def enter(self, key: str) -> Verdict:
+        """Counts a connection from `key` in, or says why not."""
+        verdict = self._judge(key)
+        if verdict is Verdict.WELCOME:
+            self.inside += 1
+        else:
+            self.refused[verdict] += 1
+            if verdict is Verdict.CUT:
+                return verdict
+            self.lingering += 1
+        self._by_address[key] = self._by_address.get(key, 0) + 1
+        return verdict
+
+    def _judge(self, key: str) -> Verdict:
+        held = self._by_address.get(key, 0)
+        if held >= self.per_address:
+            # A few over the cap are told why; an address that goes on is cut without a word.
+            told = self.lingering < LINGERING and held < self.per_address + 8
+            return Verdict.CROWDED if told else Verdict.CUT
+        if self.inside >= self.total:
+            return Verdict.FULL if self.lingering < LINGERING else Verdict.CUT
+        return Verdict.WELCOME
+
+    def leave(self, key: str, verdict: Verdict) -> None:
+        """The connection that `enter` judged is gone."""
+        if verdict is Verdict.CUT:
+            return
+        if verdict is Verdict.WELCOME:
+            self.inside -= 1
+        else:
+            self.lingering -= 1
+        left = self._by_address[key] - 1
+        if left:
+            self._by_address[key] = left
+        else:
+            del self._by_address[key]
+
+    def held(self, key: str) -> int:
+        """Connections of one address now."""
+        return self._by_address.get(key, 0)

@@ -1,0 +1,168 @@
+"""The edge role: opens the audience door and keeps everything fed until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import socket
+
+import structlog
+from prometheus_client import REGISTRY
+
+from hustings.bus import subjects
+from hustings.clock import SystemClock
+from hustings.config import Settings, host_port
+from hustings.edge.app import TICK, Edge
+from hustings.edge.rooms import RoomSync
+from hustings.errors import UsageError
+from hustings.role import RoleRuntime, role_runtime
+
+log = structlog.get_logger()
+
+BACKLOG = 8192
+"""Connections the kernel may hold for us until we take them (as far as net.core.somaxconn allows)."""
+REPORT_EVERY = 5.0
+"""Seconds between two AudienceReports."""
+WAIT_FOR_ROOMS = 10.0
+WAIT_FOR_WINDOW = 5.0
+"""Seconds the door stays closed at the start while rooms and media come in."""
+DRAIN = 3.0
+"""Seconds to let last words go out."""
+UNSENT = 32 * 1024
+"""Bytes the kernel holds unsent per connection; more waits here, where it is counted."""
+DEAD_AFTER_MS = 30_000
+"""Milliseconds without an acknowledgement after which the kernel drops a connection."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that several edges share (SO_REUSEPORT). What is set here, accepted ones inherit."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_NODELAY", 1),
+            ("TCP_NOTSENT_LOWAT", UNSENT),
+            ("TCP_USER_TIMEOUT", DEAD_AFTER_MS),
+            ("TCP_KEEPIDLE", 60),
+            ("TCP_KEEPINTVL", 15),
+        ):
+            # Linux knows all of these; elsewhere the edge works without.
+            if hasattr(socket, name):
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise UsageError(f"The audience door {where} cannot be opened: {error.strerror}.") from error
+    sock.setblocking(False)
+    return sock
+
+
+async def run_edge(settings: Settings, index: int) -> None:
+    """Serves the audience until SIGTERM or SIGINT. `index` tells the edges of one machine apart.
+
+    Raises UsageError when the door cannot be opened, Unavailable when the bus does not answer.
+    """
+    async with role_runtime(f"edge-{index}", settings) as runtime:
+        edge = Edge(
+            settings,
+            bus=runtime.bus,
+            clock=SystemClock(),
+            call_soon=asyncio.get_running_loop().call_soon,
+        )
+        edge.metrics.register(REGISTRY)
+        try:
+            await _serve(edge, settings, runtime)
+        finally:
+            REGISTRY.unregister(edge.metrics)
+
+
+async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime) -> None:
+    sync = RoomSync(runtime.bus, edge.book)
+    runtime.bus.on_reconnect(sync.resync)
+    runtime.bus.on_reconnect(edge.resync)
+    tasks = [
+        asyncio.create_task(sync.run()),
+        asyncio.create_task(_tick(edge)),
+        asyncio.create_task(_report(edge, runtime)),
+    ]
+    try:
+        await _load(edge, sync, runtime)
+        sock = listening_socket(*host_port(settings.audience_door))
+        server = await asyncio.get_running_loop().create_server(edge.connection, sock=sock, backlog=BACKLOG)
+        host, port = sock.getsockname()[:2]
+        # What is here now stays for good: the collector need not look at it again, and the many small
+        # objects of connections should not make it run all the time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        await runtime.ready(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        await runtime.stopped.wait()
+        server.close()
+        await _drain(edge)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _load(edge: Edge, sync: RoomSync, runtime: RoleRuntime) -> None:
+    """Rooms first, then what the stage has of them; opens late rather than empty, but opens."""
+    with contextlib.suppress(TimeoutError):
+        await _unless_stopped(sync.loaded.wait(), runtime, WAIT_FOR_ROOMS)
+    filled = [track.filled.wait() for channel in edge.channels.values() for track in channel.tracks.values()]
+    with contextlib.suppress(TimeoutError):
+        await _unless_stopped(asyncio.gather(*filled), runtime, WAIT_FOR_WINDOW)
+
+
+async def _unless_stopped(work: object, runtime: RoleRuntime, timeout: float) -> None:
+    """Waits for `work` for `timeout` seconds at most, or until the role is told to stop."""
+    waiting = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine or a future
+    stopped = asyncio.ensure_future(runtime.stopped.wait())
+    try:
+        await asyncio.wait((waiting, stopped), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        stopped.cancel()
+        await asyncio.gather(waiting, stopped, return_exceptions=True)
+
+
+async def _tick(edge: Edge) -> None:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        due += TICK
+        await asyncio.sleep(due - loop.time())
+        late = loop.time() - due
+        try:
+            edge.tick(late)
+        except Exception:
+            log.exception("edge tick failed")
+        due = max(due, loop.time() - TICK)
+
+
+async def _report(edge: Edge, runtime: RoleRuntime) -> None:
+    edge_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    while True:
+        await asyncio.sleep(REPORT_EVERY)
+        await runtime.bus.publish(subjects.AUDIENCE_REPORT, edge.audience(edge_id))
+
+
+async def _drain(edge: Edge) -> None:
+    """Last words to everybody; then time for them to go out."""
+    await edge.close()
+    for connection in list(edge.connections):
+        connection.drain()
+    deadline = asyncio.get_running_loop().time() + DRAIN
+    while edge.connections and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)
+    for connection in list(edge.connections):
+        connection.transport.abort()

@@ -1,0 +1,92 @@
+"""What an edge counts, as plain integers (the hot path adds to them), shown to Prometheus on demand.
+
+| metric | labels | meaning |
+|---|---|---|
+| hustings_edge_connections | - | connections open now |
+| hustings_edge_listeners | door: push, stream, hls_waiting | endless responses and waiting reloads now |
+| hustings_edge_refused_total | reason (`REFUSALS`) | refused by the gate or for load |
+| hustings_edge_replies_total | status | replies by HTTP status |
+| hustings_edge_cut_total | reason (`CUTS`) | connections the edge ended, by why |
+| hustings_edge_skips_total | - | times a slow listener was moved to the live edge |
+| hustings_edge_events_dropped_total | - | timed events that did not fit into one batch |
+| hustings_edge_chunks_total | kind: live, fetched, duplicate, dropped | chunks by how they came |
+| hustings_edge_gaps_total | reason: gap, restart | discontinuities in what the stage gave |
+| hustings_edge_sent_bytes_total | door: push, stream | shared bytes handed to listeners' transports |
+| hustings_edge_batch_chunks | - | chunks in a push batch now (1, 2 or 4) |
+| hustings_edge_cpu_share | - | share of one core used by the event loop's thread, last second |
+| hustings_edge_loop_lag_seconds | - | how late the one-second tick came, last second |
+
+No label ever holds a slug, an address or anything a visitor can choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+REFUSALS = ("full", "crowded", "cut", "load", "draining")
+CUTS = (
+    "header_deadline",
+    "idle",
+    "slow_reader",
+    "slow_listener",
+    "stalled_listener",
+    "pipelining",
+    "protocol",
+)
+
+
+class Metrics:
+    """All counters of one edge process; also a Prometheus collector."""
+
+    def __init__(self) -> None:
+        self.refused = dict.fromkeys(REFUSALS, 0)
+        self.cut = dict.fromkeys(CUTS, 0)
+        self.replies: dict[int, int] = {}
+        self.skips = 0
+        self.events_dropped = 0
+        self.chunks = dict.fromkeys(("live", "fetched", "duplicate", "dropped"), 0)
+        self.gaps = dict.fromkeys(("gap", "restart"), 0)
+        self.sent = dict.fromkeys(("push", "stream"), 0)
+        self.batch = 1
+        self.cpu_share = 0.0
+        self.lag = 0.0
+        self.connections: Callable[[], int] = int
+        self.listeners: Callable[[], dict[str, int]] = dict
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Shows these counters in `registry`."""
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Prometheus families, see the table above."""
+        for name, text, label, values in (
+            ("refused", "Refused connections and requests.", "reason", self.refused),
+            ("cut", "Connections ended by the edge.", "reason", self.cut),
+            ("chunks", "Media chunks by how they came.", "kind", self.chunks),
+            ("gaps", "Discontinuities in the media.", "reason", self.gaps),
+            ("sent_bytes", "Bytes handed to listeners' transports.", "door", self.sent),
+            ("replies", "Replies by HTTP status.", "status", {str(k): v for k, v in self.replies.items()}),
+        ):
+            counter = CounterMetricFamily(f"hustings_edge_{name}", text, labels=[label])
+            for key, value in values.items():
+                counter.add_metric([key], value)
+            yield counter
+        for name, text, value in (
+            ("skips", "Slow listeners moved to the live edge.", self.skips),
+            ("events_dropped", "Timed events that did not fit into one batch.", self.events_dropped),
+        ):
+            yield CounterMetricFamily(f"hustings_edge_{name}", text, value=value)
+        listeners = GaugeMetricFamily("hustings_edge_listeners", "Endless responses now.", labels=["door"])
+        for door, count in self.listeners().items():
+            listeners.add_metric([door], count)
+        yield listeners
+        for name, text, number in (
+            ("connections", "Connections open now.", float(self.connections())),
+            ("batch_chunks", "Chunks in a push batch.", float(self.batch)),
+            ("cpu_share", "Share of one core used by the event loop.", self.cpu_share),
+            ("loop_lag_seconds", "How late the last tick came.", self.lag),
+        ):
+            yield GaugeMetricFamily(f"hustings_edge_{name}", text, value=number)

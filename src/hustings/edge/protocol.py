@@ -1,0 +1,435 @@
+"""One connection of the audience: HTTP/1.1 on asyncio.Protocol, parsed by httptools.
+
+Bytes come in, requests go to the `Door`, replies come back in the order of their requests; an endless
+response turns the connection into a `Sink` that its fan-out writes to. Everything a visitor may do is
+bounded here: time for a request, size of its head and body, requests ahead of their replies, idle
+time, time to take a reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Protocol, cast
+
+import httptools
+import structlog
+
+from hustings.clock import Clock
+from hustings.edge.gate import Gate, Verdict, address_key
+from hustings.edge.http import Reply, Request, problem
+from hustings.edge.metrics import Metrics
+
+log = structlog.get_logger()
+
+HEADER_DEADLINE = 10.0
+"""Seconds for a request to be complete, from the connection's or the request's first byte."""
+IDLE = 30.0
+"""Seconds a connection may rest between requests."""
+TAKE_DEADLINE = 60.0
+"""Seconds a client may take to read a reply that does not fit into its buffers."""
+LOOK_EVERY = 5.0
+"""Seconds after which a connection's deadline is looked at again."""
+LINGER = 2.0
+"""Seconds to let a refused client read why before the connection is cut."""
+HEAD_CAP = 16 * 1024
+TARGET_CAP = 4 * 1024
+BODY_CAP = 16 * 1024
+PIPELINE_CAP = 8
+"""Requests that may wait for the reply to an earlier one."""
+BURST_CAP = 32
+"""Requests in one read from the socket."""
+CHATTER_CAP = 16 * 1024
+"""Bytes a listener to an endless response may send us, who has nothing to say any more."""
+WRITE_AT_ONCE = 64 * 1024
+"""Replies shorter than this go out with their head in one write."""
+
+_KEPT = frozenset(
+    (
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"expect",
+        b"host",
+        b"if-none-match",
+        b"if-range",
+        b"range",
+        b"user-agent",
+    )
+)
+
+
+class _Stop(Exception):
+    """Ends parsing; the connection has already answered."""
+
+
+class FanoutLike(Protocol):
+    """What a listening connection tells its fan-out."""
+
+    def leave(self, sink: Connection) -> None: ...
+    def pause(self, sink: Connection) -> None: ...
+    def resume(self, sink: Connection) -> None: ...
+
+
+class Door(Protocol):
+    """What a connection needs of the edge it belongs to."""
+
+    clock: Clock
+    gate: Gate
+    metrics: Metrics
+    draining: bool
+    deadlines: Deadlines
+    connections: set[Connection]
+
+    def handle(self, connection: Connection, request: Request) -> None:
+        """Answers now or later by `connection.reply` or `connection.listen`."""
+        ...
+
+    def refusal(self, verdict: Verdict, request: Request) -> Reply:
+        """What a connection over a cap is told."""
+        ...
+
+    def date(self) -> bytes:
+        """The Date header line of this second."""
+        ...
+
+
+class Deadlines:
+    """Connections by the second in which they have to be looked at again; no timer per connection."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, list[Connection]] = {}
+
+    def watch(self, connection: Connection) -> None:
+        """Looks at `connection` when its present deadline is over."""
+        self._buckets.setdefault(int(connection.deadline), []).append(connection)
+
+    def tick(self, now: float) -> None:
+        """Tells those whose deadline is over."""
+        for second in sorted(key for key in self._buckets if key < now - 1):
+            for connection in self._buckets.pop(second):
+                if connection.deadline <= now and connection.waits():
+                    connection.timed_out(now)
+                if connection.waits():
+                    # A deadline may have moved nearer since: nobody is left alone for longer than this.
+                    due = min(max(connection.deadline, now), now + LOOK_EVERY)
+                    self._buckets.setdefault(int(due), []).append(connection)
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection, from accept to close."""
+
+    __slots__ = (
+        "_body", "_burst", "_fed", "_head", "_headers", "_lingering", "_parser", "_paused", "_queue",
+        "_request", "_url", "_verdict", "address", "audience_key", "closed", "deadline", "door", "fanout",
+        "shard", "skips", "skips_since", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.address = ""
+        self.audience_key = 0
+        """Set by the counter when this connection takes HLS."""
+        self.closed = False
+        self.deadline = math.inf
+        self.fanout: FanoutLike | None = None
+        self.shard: object = None
+        self.skips = 0
+        self.skips_since = 0.0
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head = 0
+        self._body = 0
+        self._fed = 0
+        self._burst = 0
+        self._queue: deque[Request] | None = None
+        self._request: Request | None = None
+        self._lingering = False
+        self._paused = False
+        self._verdict = Verdict.CUT
+
+    # --- asyncio.Protocol --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        door = self.door
+        peer = transport.get_extra_info("peername")
+        self.address = address_key(peer[0]) if peer else ""
+        self._verdict = door.gate.enter(self.address)
+        if self._verdict is not Verdict.WELCOME:
+            door.metrics.refused[self._verdict.value] += 1
+            if self._verdict is Verdict.CUT:
+                self.transport.abort()
+                return
+        wait = HEADER_DEADLINE if self._verdict is Verdict.WELCOME else LINGER
+        self.deadline = door.clock.monotonic() + wait
+        door.deadlines.watch(self)
+        door.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.door.gate.leave(self.address, self._verdict)
+        self.door.connections.discard(self)
+        if self.fanout is not None:
+            self.fanout.leave(self)
+        self._parser = None
+        self._queue = None
+
+    def eof_received(self) -> bool:
+        # A closed writing side is how listeners leave: what is written still goes out, no more.
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        parser = self._parser
+        if parser is None:
+            self._fed += len(data)
+            if self._fed > CHATTER_CAP:
+                self.abort("protocol")
+            return
+        self._fed += len(data)
+        self._burst = 0
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._parser = None
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Stop):
+                log.exception("edge connection failed")
+                self.fail(problem(500, "Internal error", "See the server's log."))
+        except httptools.HttpParserError:
+            self.fail(problem(400, "Bad request", "This is not an HTTP/1.1 request (RFC 9112)."), "protocol")
+        else:
+            if self._fed:
+                self._incomplete()
+
+    def pause_writing(self) -> None:
+        if self.fanout is not None:
+            self.fanout.pause(self)
+            return
+        # The client does not read: take no more requests until it does.
+        self._paused = True
+        self.deadline = self.door.clock.monotonic() + TAKE_DEADLINE
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.fanout is not None:
+            self.fanout.resume(self)
+            return
+        if self._paused:
+            self._paused = False
+            self.deadline = self.door.clock.monotonic() + IDLE
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+                self._next()
+
+    # --- httptools ---------------------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+        if len(self._url) > TARGET_CAP:
+            self._stop(problem(414, "Address too long", f"At most {TARGET_CAP} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head += len(name) + len(value) + 4
+        if self._head > HEAD_CAP:
+            self._too_large()
+        name = name.lower()
+        if name in _KEPT:
+            if name in self._headers:
+                if name == b"host":
+                    self._stop(problem(400, "Bad request", "More than one Host header (RFC 9112 3.2)."))
+                value = self._headers[name] + b", " + value
+            self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        parser = self._going()
+        if b"host" not in self._headers and parser.get_http_version() == "1.1":
+            self._stop(problem(400, "Bad request", "The Host header is missing (RFC 9112 3.2)."))
+        if b"expect" in self._headers:
+            # The client waits for a word before it sends its body: it gets the final one.
+            self._stop(problem(417, "Expectation failed", "Send the request without Expect."))
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        if self._body > BODY_CAP:
+            self._stop(problem(413, "Too much", f"At most {BODY_CAP} bytes in a request."))
+
+    def on_message_complete(self) -> None:
+        parser = self._going()
+        http10 = parser.get_http_version() != "1.1"
+        # Upgrade may be ignored (RFC 9110 7.8), but the parser ends at one: one reply, then close.
+        keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
+        request = Request(parser.get_method(), self._url, self._headers, keep_alive=keep_alive, http10=http10)
+        self._url = b""
+        self._headers = {}
+        self._head = self._body = self._fed = 0
+        self._burst += 1
+        if self._request is None and not self._queue and not self._paused:
+            self._start(request)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(request)
+        if len(self._queue) > PIPELINE_CAP or self._burst > BURST_CAP:
+            self._stop(
+                problem(429, "Too many requests at once", "Wait for replies before asking again."),
+                "pipelining",
+            )
+
+    # --- requests and replies ----------------------------------------------------------------
+
+    def _start(self, request: Request) -> None:
+        self._request = request
+        self.deadline = math.inf
+        if self._verdict is not Verdict.WELCOME:
+            self.reply(self.door.refusal(self._verdict, request))
+            return
+        try:
+            self.door.handle(self, request)
+        except Exception:
+            log.exception("edge handler failed")
+            if self._request is request:
+                self.reply(problem(500, "Internal error", "See the server's log.", close=True))
+
+    def _next(self) -> None:
+        while self._queue and self._request is None and not self._paused and not self.closed:
+            self._start(self._queue.popleft())
+
+    def reply(self, reply: Reply) -> None:
+        """Answers the request in hand; takes up the next one that waits."""
+        request = self._request
+        if request is None or self.closed:
+            return
+        self._request = None
+        door = self.door
+        replies = door.metrics.replies
+        replies[reply.status] = replies.get(reply.status, 0) + 1
+        last = reply.close or not request.keep_alive or self._parser is None or door.draining
+        if last:
+            head = reply.head + door.date() + b"Connection: close\r\n\r\n"
+        elif request.http10:
+            head = reply.head + door.date() + b"Connection: keep-alive\r\n\r\n"
+        else:
+            head = reply.head + door.date() + b"\r\n"
+        transport = self.transport
+        if request.method == b"HEAD":
+            transport.write(head)
+        elif len(reply.body) < WRITE_AT_ONCE:
+            transport.write(head + reply.body)
+        else:
+            transport.write(head)
+            transport.write(reply.body)
+        if last:
+            self._parser = None
+            self._finish()
+            return
+        if not self._paused:
+            self.deadline = door.clock.monotonic() + IDLE
+        if self._queue:
+            self._next()
+
+    def listen(self, fanout: FanoutLike, head: bytes) -> bool:
+        """Turns the reply in hand into an endless one, written to by `fanout` from now on.
+
+        Returns False when there is nothing to write to: the client has gone, or asked by HEAD.
+        """
+        request = self._request
+        if request is None or self.closed:
+            return False
+        replies = self.door.metrics.replies
+        replies[200] = replies.get(200, 0) + 1
+        self.transport.write(head + self.door.date() + b"Connection: close\r\n\r\n")
+        self._parser = None
+        self._queue = None
+        self._headers = {}
+        self._fed = 0
+        if request.method == b"HEAD":
+            self._request = None
+            self._finish()
+            return False
+        self.fanout = fanout
+        return True
+
+    def fail(self, reply: Reply, reason: str = "") -> None:
+        """Answers `reply` to what cannot be read on, and ends. What is still owed to earlier requests
+        cannot be told apart from this by the client, so it is dropped."""
+        if self.closed or self._lingering:
+            return
+        if reason:
+            self.door.metrics.cut[reason] += 1
+        self._queue = None
+        if self._request is None:
+            self._request = Request(b"GET", b"", {}, keep_alive=False)
+            reply.close = True
+            self.reply(reply)
+        else:
+            self._request = None
+            self._finish()
+
+    def _finish(self) -> None:
+        """Half-closes, so that the client reads our last words before a reset, then cuts."""
+        self._lingering = True
+        self._parser = None
+        self.deadline = self.door.clock.monotonic() + LINGER
+        if self._paused:
+            self.deadline += TAKE_DEADLINE
+            self.transport.resume_reading()
+        self.transport.close() if self._fed == 0 else self.transport.write_eof()
+
+    def drain(self) -> None:
+        """The edge ends: a connection nobody waits on is closed, others after their reply."""
+        if self._request is None and self.fanout is None and not self._lingering:
+            self.transport.close()
+
+    def waits(self) -> bool:
+        """Whether deadlines concern it: it is open and no listener to an endless response."""
+        return not self.closed and self.fanout is None
+
+    def abort(self, reason: str) -> None:
+        """Cuts the connection now; `reason` is counted."""
+        self.door.metrics.cut[reason] += 1
+        self.transport.abort()
+
+    def timed_out(self, now: float) -> None:
+        """The deadline is over: what that means depends on what we waited for."""
+        if self._lingering:
+            self.transport.abort()
+        elif self._paused or self.transport.get_write_buffer_size():
+            self.abort("slow_reader")
+        elif self._fed:
+            title = "The request took too long"
+            detail = f"A request has to be complete within {HEADER_DEADLINE:g} seconds."
+            self.fail(problem(408, title, detail), "header_deadline")
+        else:
+            self.door.metrics.cut["idle"] += 1
+            self.transport.close()
+
+    def _incomplete(self) -> None:
+        """A part of a request is here: its time runs, its size counts."""
+        if self._fed > HEAD_CAP + BODY_CAP or (self._body == 0 and self._fed > HEAD_CAP + TARGET_CAP):
+            self.fail(self._head_reply(), "protocol")
+            return
+        if self._request is None:
+            self.deadline = min(self.deadline, self.door.clock.monotonic() + HEADER_DEADLINE)
+
+    def _head_reply(self) -> Reply:
+        return problem(431, "Request header too large", f"At most {HEAD_CAP} bytes.")
+
+    def _too_large(self) -> None:
+        self._stop(self._head_reply())
+
+    def _going(self) -> httptools.HttpRequestParser:
+        """The parser, unless the connection is ending: then what else was read is not parsed."""
+        if self._parser is None or self._lingering:
+            raise _Stop
+        return self._parser
+
+    def _stop(self, reply: Reply, reason: str = "protocol") -> None:
+        self.fail(reply, reason)
+        raise _Stop

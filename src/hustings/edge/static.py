@@ -1,0 +1,61 @@
+"""The web files of the package, held in memory: `GET /static/{path}`.
+
+Paths are looked up in a table made at the start, so no request ever touches the file system.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hustings
+from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource
+
+WEB = Path(hustings.__file__).parent / "web"
+FOR_EVER: Headers = (("Cache-Control", "public, max-age=31536000, immutable"),)
+"""For addresses that carry the content's hash (?v=...): they never change."""
+ASK_AGAIN: Headers = (("Cache-Control", "no-cache"),)
+
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+}
+_COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")
+
+
+class StaticFiles:
+    """All files under `folder` whose kind is known. Others (the demo's voices) are not for the web."""
+
+    def __init__(self, folder: Path = WEB) -> None:
+        self._files: dict[bytes, tuple[Resource, Resource]] = {}
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+            kind = TYPES.get(path.suffix)
+            if kind is None or not path.is_file():
+                continue
+            body = path.read_bytes()
+            compress = kind.startswith(_COMPRESS)
+            name = path.relative_to(folder).as_posix().encode()
+            lasting = Resource(kind, body, (*FOR_EVER, *ANY_ORIGIN), compress=compress)
+            asking = Resource(kind, body, (*ASK_AGAIN, *ANY_ORIGIN), compress=compress, etag=lasting.etag)
+            self._files[name] = (lasting, asking)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def reply(self, name: bytes, request: Request) -> Reply | None:
+        """The file, or None when there is none of that name."""
+        found = self._files.get(name)
+        if found is None:
+            return None
+        lasting, asking = found
+        versioned = request.query.startswith(b"v=") or b"&v=" in request.query
+        return (lasting if versioned else asking).reply(request)
