@@ -1,4 +1,4 @@
-"""The operator's API token: one file in the data folder, made on first use, readable by its owner only."""
+"""Secrets kept in the data folder, one file each: made on first use, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ from hustings.ids import new_secret
 
 
 def operator_token(data: Path) -> str:
-    """The token in `data`/keys/operator-token; makes it (folder 0700, file 0600) when there is none.
+    """The operator's token in `data`/keys/operator-token; made when there is none. As `kept_secret`."""
+    return kept_secret(data, "operator-token")
 
-    Any number of processes may ask at once: they all get the same token. Raises UsageError when the
-    file cannot be read, made, or is empty.
+
+def kept_secret(data: Path, name: str) -> str:
+    """The secret in `data`/keys/`name`; makes it (folder 0700, file 0600) when there is none.
+
+    Any number of processes may ask at once: they all get the same one. Raises UsageError when the
+    file cannot be read or made, or holds nothing.
     """
-    path = data / "keys" / "operator-token"
+    path = data / "keys" / name
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _create(path)
-        token = path.read_text("ascii").strip()
+        secret = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"Cannot use {path}: {reason}. Run as the user who owns the data folder.") from error
-    if len(token) < 16:
-        raise UsageError(f"{path} holds no token; remove it and a new one is made.")
-    return token
+    if len(secret) < 16:
+        raise UsageError(f"{path} holds no secret; remove it and a new one is made.")
+    return secret
 
 
 def _create(path: Path) -> None:
-    """Written aside and then linked, so that nobody ever reads half a token; the first one wins."""
+    """Written aside and then linked, so that nobody ever reads half a secret; the first one wins."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

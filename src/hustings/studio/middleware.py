@@ -1,0 +1,119 @@
+"""Around every request: a bound on bodies, security headers, CORS for WHIP and WHEP. Plain ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hustings.studio.problems import problem
+
+MAX_BODY = 64 * 1024
+"""Bytes. An offer of a browser has 2-10 kB, a request of the API far less."""
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_SECURITY = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Location, ETag, Link, Retry-After, WWW-Authenticate, Accept-Post, Accept-Patch"
+    ),
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class BodyLimit:
+    """413 for more than MAX_BODY bytes, whether announced or not. Nothing more than that is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if not announced.isdigit() or len(announced) > 18 or int(announced) > MAX_BODY:
+            await _too_large()(scope, receive, send)
+            return
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise HTTPException(413, f"At most {MAX_BODY} bytes.")
+            return message
+
+        await self.app(scope, limited, send)
+
+
+def _too_large() -> ASGIApp:
+    # Closing tells the client to stop sending; the unread rest is dropped with the connection.
+    return problem(
+        413,
+        "The body is too large",
+        f"At most {MAX_BODY} bytes.",
+        "body",
+        headers={"Connection": "close", **_SECURITY, **_CORS},
+    )
+
+
+class ResponseHeaders:
+    """Security headers on everything; CORS where a bearer ticket protects (RFC 9725 section 4.7)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        media = path.startswith(("/whip/", "/whep/"))
+        if media and scope["method"] == "OPTIONS":
+            await _preflight(path, scope, receive, send)
+            return
+
+        async def with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in {**_SECURITY, **(_CORS if media else {})}.items():
+                    headers.setdefault(name, value)
+                if not path.startswith("/static/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+async def _preflight(path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """An endpoint takes POST, a session PATCH and DELETE; Accept-Post says what (RFC 9725 section 4.2)."""
+    from starlette.responses import Response
+
+    session = path.count("/") > 2
+    methods = "PATCH, DELETE, OPTIONS" if session else "POST, OPTIONS"
+    accepts = (
+        {"Accept-Patch": "application/trickle-ice-sdpfrag"} if session else {"Accept-Post": "application/sdp"}
+    )
+    headers = {**_SECURITY, **_CORS, **_PREFLIGHT, **accepts}
+    headers |= {"Allow": methods, "Access-Control-Allow-Methods": methods}
+    await Response(status_code=204, headers=headers)(scope, receive, send)

@@ -1,0 +1,140 @@
+"""WHIP (RFC 9725) and WHEP: HTTP here, WebRTC on the stage.
+
+A WHIP session belongs to the ticket that began it: PATCH and DELETE need the same one. A WHEP session
+belongs to whoever knows its address.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from hustings.bus.messages import SessionAnswer
+from hustings.errors import Refused
+from hustings.studio.auth import IsGuest, KnownSlug, TheStudio, content_type
+from hustings.studio.schemas import problems
+from hustings.studio.service import Studio
+
+router = APIRouter()
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+_ETAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]{0,128})"')
+
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "description": "The answer; Location is the session's address, ETag names its ICE session",
+        "content": {SDP: {"schema": {"type": "string"}}},
+    }
+}
+_OFFER = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
+_TRICKLE = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
+_POST_PROBLEMS = problems(400, 401, 404, 409, 413, 415, 422, 503)
+_GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)}
+
+
+@router.post(
+    "/whip/{slug}",
+    status_code=201,
+    response_class=Response,
+    responses={**_CREATED, **_POST_PROBLEMS},
+    openapi_extra=_OFFER,
+)
+async def whip_offer(slug: KnownSlug, request: Request, guest: IsGuest, studio: TheStudio) -> Response:
+    """Comes on the stage with a microphone. A `sendrecv` offer also gets the others' voices back. A
+    second session with the same ticket replaces the first; the seat and its mute state stay."""
+    sdp = await _body(request, SDP)
+    answer = await studio.speak(guest, sdp)
+    return _created(studio, "whip", slug, guest.participant_id, answer)
+
+
+@router.patch(
+    "/whip/{slug}/{session}",
+    status_code=204,
+    response_class=Response,
+    responses=_GONE,
+    openapi_extra=_TRICKLE,
+)
+async def whip_trickle(
+    slug: KnownSlug, session: str, request: Request, guest: IsGuest, studio: TheStudio
+) -> Response:
+    """More ICE candidates (RFC 9725 section 4.3.1)."""
+    return await _trickle(studio, request, studio.ids.session("whip", slug, guest.participant_id, session))
+
+
+@router.delete("/whip/{slug}/{session}", response_class=Response, responses=problems(401, 404, 503))
+async def whip_delete(slug: KnownSlug, session: str, guest: IsGuest, studio: TheStudio) -> Response:
+    """Leaves the stage; the seat stays."""
+    await studio.hang_up(studio.ids.session("whip", slug, guest.participant_id, session))
+    return Response(status_code=200)
+
+
+@router.post(
+    "/whep/{slug}",
+    status_code=201,
+    response_class=Response,
+    responses={**_CREATED, **_POST_PROBLEMS},
+    openapi_extra=_OFFER,
+)
+async def whep_offer(slug: KnownSlug, request: Request, studio: TheStudio) -> Response:
+    """Listens to the program with the least delay. No ticket; few places (the audience door has many)."""
+    studio.room(slug)
+    sdp = await _body(request, SDP)
+    return _created(studio, "whep", slug, "", await studio.listen(slug, sdp))
+
+
+@router.patch(
+    "/whep/{slug}/{session}",
+    status_code=204,
+    response_class=Response,
+    responses=_GONE,
+    openapi_extra=_TRICKLE,
+)
+async def whep_trickle(slug: KnownSlug, session: str, request: Request, studio: TheStudio) -> Response:
+    """More ICE candidates."""
+    return await _trickle(studio, request, studio.ids.session("whep", slug, "", session))
+
+
+@router.delete("/whep/{slug}/{session}", response_class=Response, responses=problems(404, 503))
+async def whep_delete(slug: KnownSlug, session: str, studio: TheStudio) -> Response:
+    """Ends listening."""
+    await studio.hang_up(studio.ids.session("whep", slug, "", session))
+    return Response(status_code=200)
+
+
+def _created(studio: Studio, kind: str, slug: str, owner: str, answer: SessionAnswer) -> Response:
+    name = studio.ids.name(kind, slug, owner, answer.session_id)
+    etag = answer.etag.strip('"')
+    headers = {"Location": f"/{kind}/{slug}/{name}", "ETag": f'"{etag}"', "Cache-Control": "no-store"}
+    return Response(answer.sdp, 201, headers, SDP)
+
+
+async def _trickle(studio: Studio, request: Request, session_id: str) -> Response:
+    etag = _if_match(request.headers.get("if-match"))
+    fragment = await _body(request, FRAGMENT)
+    await studio.trickle(session_id, fragment, etag)
+    return Response(status_code=204)
+
+
+def _if_match(header: str | None) -> str:
+    """The entity tag, "*", or "" when the client named none (RFC 9725 section 4.3.1, RFC 9110 13.1.1)."""
+    if header is None or header.strip() == "*":
+        return (header or "").strip()
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise Refused(400, "If-Match cannot be read", 'One entity tag in quotes, or "*".', "header If-Match")
+    return match.group(1)
+
+
+async def _body(request: Request, wanted: str) -> str:
+    content_type(request, wanted)
+    raw = await request.body()
+    if not raw.strip():
+        raise Refused(400, "The body is empty", f"Send {wanted}.", where="body")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(400, "The body is no text", f"Byte {error.start} is not UTF-8.", "body") from error
