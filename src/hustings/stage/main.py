@@ -1,0 +1,52 @@
+"""The stage as a process: one UDP port, one tick, the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+
+from hustings.config import Settings, host_port
+from hustings.role import role_runtime
+from hustings.stage.service import StageService
+from hustings.stage.webrtc.peer import SETTLE_TIME, MediaDoor
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that computes must let the tick have the interpreter."""
+NICENESS = -10
+"""Asked for where allowed: the tick goes before what else the machine does."""
+
+
+async def run_stage(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. Raises UsageError or Unavailable (UDP port taken, no bus)."""
+    host, port = host_port(settings.media_door)
+    public = tuple(part.strip() for part in settings.public_ip.split(",") if part.strip())
+    door = MediaDoor(host, port, public)
+    prefer_the_tick()
+    async with role_runtime("stage", settings) as runtime:
+        listener = door.listen()
+        try:
+            service = StageService(runtime.bus, settings, MediaDoor(host, listener.port(), public))
+            await service.start()
+            # What lives now lives for ever: no collection need look at it again.
+            gc.collect()
+            gc.freeze()
+            gc.disable()  # the ticker collects, right after a tick
+            await runtime.ready(f"{host}:{listener.port()}")
+            await runtime.stopped.wait()
+            await service.close()
+        finally:
+            gc.unfreeze()
+            gc.enable()
+            listener.stop()
+            # libdatachannel's threads end in their own time; the process must not overtake them.
+            await asyncio.sleep(SETTLE_TIME)
+
+
+def prefer_the_tick() -> None:
+    """Small switch interval, higher priority where allowed. Before any thread starts: they inherit it."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)

@@ -1,0 +1,186 @@
+"""From program frames to CMAF chunks in both codecs; off the tick, in a thread of its own.
+
+A chunk is whole or missing: where frames are missing (the stage was stalled), the chunk they were in is
+left out and the next begins at the next slot. Only the last chunk of a broadcast may be shorter.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter
+
+from hustings.audio.aac import AacEncoder
+from hustings.bus.messages import Codec, MediaChunk
+from hustings.cmaf.chunker import Chunk, Chunker
+from hustings.cmaf.init_segment import init_segment
+from hustings.cmaf.timeline import SAMPLE_RATE, next_seq
+from hustings.stage.engine import ProgramFrame
+
+log = structlog.get_logger()
+
+QUEUE_FRAMES = 500
+"""10 s of program that may wait for the packager; more is dropped, counted and becomes a gap."""
+
+_dropped = Counter("hustings_stage_packager_dropped_frames_total", "Program frames the packager had to miss.")
+_gaps = Counter(
+    "hustings_stage_gaps_total", "Times the program's timeline jumped, so that chunks are missing."
+)
+
+type Publish = Callable[[MediaChunk], None]
+
+
+def init_segments(pre_skip: int, aac_bitrate: int) -> dict[Codec, bytes]:
+    """The init segments of both codecs, the same for every broadcast of this stage."""
+    configuration = AacEncoder(aac_bitrate).audio_specific_config
+    return {
+        "opus": init_segment("opus", pre_skip=pre_skip),
+        "aac": init_segment("aac", audio_specific_config=configuration, bitrate=aac_bitrate),
+    }
+
+
+class Packager:
+    """One broadcast's frames in, chunks out. Pure: it waits for nothing and reads no clock."""
+
+    def __init__(self, broadcast_id: str, epoch: int, aac_bitrate: int) -> None:
+        self.broadcast_id = broadcast_id
+        self._epoch = epoch
+        self._aac_bitrate = aac_bitrate
+        self._expected = -1
+        self._wall_of_zero = 0.0
+        self._opus: Chunker | None = None
+        self._aac: Chunker | None = None
+        self._encoder: AacEncoder | None = None
+        self._unwanted_units = 0
+
+    def push(self, frame: ProgramFrame) -> list[MediaChunk]:
+        """Takes the next program frame; returns the chunks it completes (at most one of each codec)."""
+        if frame.media_time != self._expected:
+            self._restart(frame.media_time)
+        self._expected = frame.media_time + frame.frame.shape[0]
+        self._wall_of_zero = frame.wall_clock - frame.media_time / SAMPLE_RATE
+        return self._push_opus(frame) + self._push_aac(frame)
+
+    def finish(self) -> list[MediaChunk]:
+        """The chunks begun when the broadcast ends."""
+        chunks: list[MediaChunk] = []
+        if self._opus is not None:
+            chunks += self._messages("opus", self._opus.flush())
+        if self._aac is not None and self._encoder is not None:
+            for unit in self._encoder.flush():
+                chunks += self._push_unit(unit)
+            chunks += self._messages("aac", self._aac.flush())
+        self._opus = self._aac = self._encoder = None
+        self._expected = -1
+        return chunks
+
+    def _restart(self, media_time: int) -> None:
+        if self._expected >= 0:
+            _gaps.inc()
+        first = next_seq(media_time)
+        self._opus = Chunker("opus", first, self._epoch)
+        self._aac = Chunker("aac", first, self._epoch)
+        self._encoder = None
+
+    def _push_opus(self, frame: ProgramFrame) -> list[MediaChunk]:
+        assert self._opus is not None
+        if frame.media_time < self._opus.next_media_time:
+            return []  # before the first slot that can be whole
+        return self._messages("opus", self._opus.push(frame.packet))
+
+    def _push_aac(self, frame: ProgramFrame) -> list[MediaChunk]:
+        """Samples reach the encoder from the first unit of the first slot on."""
+        assert self._aac is not None
+        samples = frame.frame
+        if self._encoder is None:
+            start = self._aac.next_media_time - frame.media_time
+            if start >= samples.shape[0]:
+                return []
+            samples = samples[start:]
+            self._encoder = AacEncoder(self._aac_bitrate)
+            self._unwanted_units = self._encoder.priming
+        chunks: list[MediaChunk] = []
+        for unit in self._encoder.encode(samples):
+            chunks += self._push_unit(unit)
+        return chunks
+
+    def _push_unit(self, unit: bytes) -> list[MediaChunk]:
+        assert self._aac is not None
+        if self._unwanted_units:
+            self._unwanted_units -= 1
+            return []
+        return self._messages("aac", self._aac.push(unit))
+
+    def _messages(self, codec: Codec, chunks: list[Chunk]) -> list[MediaChunk]:
+        return [
+            MediaChunk(
+                broadcast_id=self.broadcast_id,
+                codec=codec,
+                seq=chunk.seq,
+                epoch=self._epoch,
+                media_time=chunk.media_time,
+                duration=chunk.duration,
+                wall_clock=self._wall_of_zero + chunk.media_time / SAMPLE_RATE,
+                data=chunk.data,
+            )
+            for chunk in chunks
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    broadcast_id: str
+
+
+class PackagerThread:
+    """Packages for all broadcasts of the process; `publish` is called in this thread."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._queue: queue.Queue[ProgramFrame | _Finish | None] = queue.Queue(QUEUE_FRAMES)
+        self._packagers: dict[str, Packager] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="packager", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def open(self, packager: Packager) -> None:
+        """From now on frames of this broadcast are packaged."""
+        with self._lock:
+            self._packagers[packager.broadcast_id] = packager
+
+    def push(self, frame: ProgramFrame) -> None:
+        """Takes a frame, from the tick: never waits."""
+        try:
+            self._queue.put_nowait(frame)
+        except queue.Full:
+            _dropped.inc()
+
+    def finish(self, broadcast_id: str) -> None:
+        """After the frames pushed so far the broadcast is over."""
+        self._queue.put(_Finish(broadcast_id))
+
+    def stop(self) -> None:
+        """Packages what is waiting, then ends. Waits some seconds at most."""
+        self._queue.put(None)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            with self._lock:
+                packager = self._packagers.get(item.broadcast_id)
+                if isinstance(item, _Finish):
+                    self._packagers.pop(item.broadcast_id, None)
+            if packager is None:
+                continue
+            try:
+                chunks = packager.finish() if isinstance(item, _Finish) else packager.push(item)
+                for chunk in chunks:
+                    self._publish(chunk)
+            except Exception:
+                log.exception("packager failed")

@@ -1,0 +1,120 @@
+"""Who hears which encode.
+
+Everybody who is silent gets one shared encode, which is the program's own. Whoever talks gets a private
+encode of the mix without himself. The private sound is brought to the same gain and delay as the program
+and its encoder takes over the program encoder's state, so a decoder that is moved from one to the other
+notices nothing; on the way back the program's next packet is made independent of its history.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hustings.audio.frame import FRAME_SAMPLES, Frame, Samples
+from hustings.audio.opus import OpusEncoder
+
+PRIVATE_LINGERS = 2.0
+"""Seconds a return stays private after its owner was last heard in the mix."""
+AUDIBLE_MEAN_SQUARE = 1e-6
+"""-60 dBov: a seat whose frame is louder would hear itself in the shared encode."""
+CEILING = 0.89
+"""Linear peak that a return feed does not exceed: -1 dB."""
+
+
+class Returns:
+    """The encoders of one broadcast. `delay`: samples by which the program lags the mix (its limiter)."""
+
+    def __init__(self, bitrate: int, delay: int) -> None:
+        self._bitrate = bitrate
+        self._delay = delay
+        self._shared = self._new_encoder()
+        self._private: dict[str, OpusEncoder] = {}
+        self._on_private: set[str] = set()
+        self._gains: dict[str, float] = {}
+        self._previous_total: Samples = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+
+    @property
+    def lookahead(self) -> int:
+        """The program encoder's delay in samples (pre-skip)."""
+        return self._shared.lookahead
+
+    @property
+    def private(self) -> frozenset[str]:
+        """Keys of those who have a private encode now."""
+        return frozenset(self._on_private)
+
+    def begin_program(self) -> None:
+        """The broadcast goes live: the program's packets must hold nothing of what was said before."""
+        self._shared.reset()
+
+    def encode(
+        self,
+        program: Frame,
+        total: Frame,
+        talking: list[str],
+        own: NDArray[np.float32],
+        own_before: NDArray[np.float32],
+    ) -> tuple[bytes, dict[str, bytes]]:
+        """One tick: the program's packet and the private packets by key.
+
+        `program`: limited mix, lagging by `delay`. `total`: the mix before limiting. `talking`: keys of
+        those who need a private return; `own`, `own_before`: what each of them put into `total` now and
+        in the tick before, shape (len(talking), 960).
+        """
+        joining = [key for key in talking if key not in self._on_private]
+        for key in joining:
+            encoder = self._private.get(key) or self._new_encoder()
+            # Before the shared encoder moves on: both decoders are in this state now.
+            encoder.continue_from(self._shared)
+            self._private[key] = encoder
+            self._gains[key] = 1.0
+        if self._on_private.difference(talking):
+            self._shared.disable_prediction_once()
+        self._on_private = set(talking)
+        shared = self._shared.encode(program)
+        packets: dict[str, bytes] = {}
+        if talking:
+            split = FRAME_SAMPLES - self._delay
+            minus = np.empty_like(own)
+            minus[:, : self._delay] = self._previous_total[split:] - own_before[:, split:]
+            minus[:, self._delay :] = total[:split] - own[:, :split]
+            self._limit(talking, minus)
+            for key, row in zip(talking, minus, strict=True):
+                packets[key] = self._private[key].encode(row)
+        self._previous_total = total
+        return shared, packets
+
+    def forget(self, key: str) -> None:
+        """The session behind `key` is gone."""
+        self._on_private.discard(key)
+        self._gains.pop(key, None)
+        encoder = self._private.pop(key, None)
+        if encoder is not None:
+            encoder.close()
+
+    def close(self) -> None:
+        """Frees all encoders."""
+        for key in list(self._private):
+            self.forget(key)
+        self._shared.close()
+
+    def _limit(self, keys: list[str], rows: NDArray[np.float32]) -> None:
+        """Keeps each row under the ceiling in place: gain falls over 1 ms, recovers over about 0.4 s."""
+        peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1)).tolist()
+        for index, (key, peak) in enumerate(zip(keys, peaks, strict=True)):
+            before = self._gains[key]
+            if before == 1.0 and peak <= CEILING:
+                continue
+            after = min(
+                before + 0.05 * (1.0 - before) + 0.001, 1.0, CEILING / peak if peak > CEILING else 1.0
+            )
+            ramp = np.full(FRAME_SAMPLES, after, dtype=np.float32)
+            ramp[:48] = np.linspace(before, after, 48, dtype=np.float32)
+            rows[index] *= ramp
+            np.clip(rows[index], -CEILING, CEILING, out=rows[index])
+            self._gains[key] = after
+
+    def _new_encoder(self) -> OpusEncoder:
+        # One kind for all: only then can one encoder continue from another.
+        return OpusEncoder(self._bitrate, application="audio", complexity=5, fec=False)

@@ -1,0 +1,303 @@
+"""The stage on the bus: opens and ends broadcasts, answers offers, publishes chunks, events and reports."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from hustings import ids
+from hustings.bus import subjects
+from hustings.bus.client import Bus
+from hustings.bus.messages import (
+    CODECS,
+    Codec,
+    Done,
+    GoLive,
+    MediaChunk,
+    Message,
+    MuteParticipant,
+    OpenBroadcast,
+    SessionAnswer,
+    SessionDelete,
+    SessionOffer,
+    SessionTrickle,
+    StageHello,
+    StageReport,
+    StopBroadcast,
+    TimedEvent,
+    Window,
+    WindowRequest,
+)
+from hustings.config import Settings
+from hustings.errors import Refused
+from hustings.stage.engine import BroadcastEngine, ProgramFrame
+from hustings.stage.packager import Packager, PackagerThread, init_segments
+from hustings.stage.sessions import Sessions
+from hustings.stage.ticker import Ticker
+from hustings.stage.webrtc.peer import MediaDoor
+from hustings.stage.window import MediaWindow
+
+log = structlog.get_logger()
+
+MAX_BROADCASTS = 16
+"""Broadcasts open at once on one stage."""
+KEPT_AFTER_END = 120.0
+"""Seconds for which the window of an ended broadcast can still be asked for."""
+OUTBOX = 4096
+"""Messages that may wait for the event loop; beyond, the oldest is lost and counted."""
+
+_chunks = Counter("hustings_stage_chunks_total", "Chunks published.", ["codec"])
+_outbox_lost = Counter("hustings_stage_outbox_lost_total", "Messages lost because the event loop was stuck.")
+_broadcasts = Gauge("hustings_stage_broadcasts", "Broadcasts open now.")
+_speakers = Gauge("hustings_stage_speakers", "Speakers connected now.")
+
+
+@dataclass(slots=True)
+class Broadcast:
+    """An open broadcast, or one that ended `ended` (monotonic) seconds ago."""
+
+    engine: BroadcastEngine
+    windows: dict[Codec, MediaWindow]
+    ended: float | None = None
+    last_report: StageReport | None = None
+
+
+class StageService:
+    """All of the stage but the media itself. Lives in the event loop; also the ticker's Outlet."""
+
+    def __init__(self, bus: Bus, settings: Settings, door: MediaDoor) -> None:
+        self.stage_id = ids.new_id()
+        self._bus = bus
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._outbox: deque[tuple[str, Message]] = deque()
+        self._posted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opening = asyncio.Lock()
+        self.ticker = Ticker(self.stage_id, self)
+        self.packager = PackagerThread(self._chunk)
+        self.sessions = Sessions(door, self.ticker)
+        self._init: dict[Codec, bytes] = {}
+
+    async def start(self) -> None:
+        """Starts the threads and serves the bus."""
+        self.ticker.start()
+        self.packager.start()
+        for work in (self._publish_outbox, self.sessions.watch, self._forget_ended):
+            self._tasks.append(asyncio.create_task(_lasting(work)))
+        serve = self._bus.serve
+        await serve(subjects.STAGE_OPEN, OpenBroadcast, self.open)
+        await serve(subjects.STAGE_LIVE, GoLive, self.go_live)
+        await serve(subjects.STAGE_STOP, StopBroadcast, self.stop_broadcast)
+        await serve(subjects.STAGE_OFFER, SessionOffer, self.offer)
+        await serve(subjects.STAGE_TRICKLE, SessionTrickle, self.trickle)
+        await serve(subjects.STAGE_DELETE, SessionDelete, self.delete)
+        await serve(subjects.STAGE_MUTE, MuteParticipant, self.mute)
+        await serve(subjects.MEDIA_WINDOW, WindowRequest, self.window)
+        self._bus.on_reconnect(self._repeat_reports)
+        await self._bus.publish(subjects.STAGE_HELLO, StageHello(stage_id=self.stage_id))
+
+    async def close(self) -> None:
+        """Ends all broadcasts' sessions and the threads; what is packaged goes out first."""
+        for broadcast_id, broadcast in self._broadcasts.items():
+            if broadcast.ended is None:
+                await self._end(broadcast_id, broadcast)
+        await asyncio.to_thread(self.ticker.stop)
+        await asyncio.to_thread(self.packager.stop)
+        await asyncio.sleep(0)
+        await self._flush()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- requests ------------------------------------------------------------------------------------
+
+    async def open(self, message: OpenBroadcast) -> Done:
+        """Doors open. Idempotent; with `live_since` the program is live at once."""
+        async with self._opening:
+            broadcast = self._broadcasts.get(message.broadcast_id)
+            if broadcast is not None and broadcast.ended is not None:
+                raise Refused(409, "The broadcast has ended", "open a new one")
+            if broadcast is None:
+                broadcast = await self._open(message)
+            if message.live_since is not None:
+                await self._live(broadcast, message.live_since)
+        return Done()
+
+    async def _open(self, message: OpenBroadcast) -> Broadcast:
+        if sum(1 for b in self._broadcasts.values() if b.ended is None) >= MAX_BROADCASTS:
+            raise Refused(503, "The stage is full", f"{MAX_BROADCASTS} broadcasts are open already")
+        settings = self._settings
+        engine = BroadcastEngine(
+            message.broadcast_id,
+            message.slug,
+            epoch=message.epoch,
+            levelling=message.levelling and settings.levelling,
+            max_voices=message.max_voices,
+            bitrate=settings.program_bitrate,
+            wall=time.time(),
+        )
+        if not self._init:
+            self._init = init_segments(engine.lookahead, settings.aac_bitrate)
+        windows = {codec: MediaWindow(self._init[codec], settings.window) for codec in CODECS}
+        broadcast = Broadcast(engine, windows)
+        self._broadcasts[message.broadcast_id] = broadcast
+        self.packager.open(Packager(message.broadcast_id, message.epoch, settings.aac_bitrate))
+        await self._in_tick(lambda: self.ticker.engines.update({message.broadcast_id: engine}))
+        _broadcasts.inc()
+        log.info("doors open", room=message.slug, epoch=message.epoch)
+        return broadcast
+
+    async def go_live(self, message: GoLive) -> Done:
+        """Program output begins. Idempotent."""
+        await self._live(self._active(message.broadcast_id), message.live_since)
+        return Done()
+
+    async def _live(self, broadcast: Broadcast, live_since: float) -> None:
+        engine = broadcast.engine
+        await self._in_tick(lambda: engine.go_live(live_since, time.time()))
+        log.info("live", room=engine.slug, media_time=engine.media_time)
+
+    async def stop_broadcast(self, message: StopBroadcast) -> Done:
+        """Ended. Idempotent while the stage remembers the broadcast."""
+        broadcast = self._broadcasts.get(message.broadcast_id)
+        if broadcast is None:
+            raise _unknown()
+        if broadcast.ended is None:
+            await self._end(message.broadcast_id, broadcast)
+        return Done()
+
+    async def _end(self, broadcast_id: str, broadcast: Broadcast) -> None:
+        engine = broadcast.engine
+        broadcast.ended = time.monotonic()
+
+        def end() -> tuple[list[str], StageReport]:
+            sessions = engine.close()
+            for event in engine.drain_events():
+                self.event(event)
+            report = self.ticker.report(engine)
+            self.ticker.forget(broadcast_id)
+            return sessions, report
+
+        sessions, report = await self._in_tick(end)
+        self.packager.finish(broadcast_id)
+        await self.sessions.close_all(sessions, "ended")
+        self.report(report)
+        _broadcasts.dec()
+        log.info("ended", room=engine.slug)
+
+    async def offer(self, message: SessionOffer) -> SessionAnswer:
+        """WHIP and WHEP offers."""
+        return await self.sessions.offer(self._active(message.broadcast_id).engine, message)
+
+    async def trickle(self, message: SessionTrickle) -> Done:
+        self.sessions.trickle(message)
+        return Done()
+
+    async def delete(self, message: SessionDelete) -> Done:
+        await self.sessions.delete(message.session_id)
+        return Done()
+
+    async def mute(self, message: MuteParticipant) -> Done:
+        engine = self._active(message.broadcast_id).engine
+        await self._in_tick(lambda: engine.mute(message.participant_id, message.muted))
+        return Done()
+
+    async def window(self, message: WindowRequest) -> Window:
+        """For edges that come late or missed something."""
+        broadcast = self._broadcasts.get(message.broadcast_id)
+        if broadcast is None:
+            raise _unknown()
+        return broadcast.windows[message.codec].after(message.after_seq, message.max_bytes)
+
+    # --- Outlet, called in the tick's and the packager's thread ------------------------------------------
+
+    def program(self, frame: ProgramFrame) -> None:
+        self.packager.push(frame)
+
+    def event(self, event: TimedEvent) -> None:
+        self._post(subjects.timed(event.broadcast_id), event)
+
+    def report(self, report: StageReport) -> None:
+        self._post(subjects.STAGE_REPORT, report)
+
+    def _chunk(self, chunk: MediaChunk) -> None:
+        self._post(subjects.media(chunk.broadcast_id, chunk.codec), chunk)
+
+    def _post(self, subject: str, message: Message) -> None:
+        self._outbox.append((subject, message))
+        if len(self._outbox) > OUTBOX:
+            self._outbox.popleft()
+            _outbox_lost.inc()
+        self._loop.call_soon_threadsafe(self._posted.set)
+
+    # --- in the event loop -------------------------------------------------------------------------------
+
+    async def _publish_outbox(self) -> None:
+        while True:
+            await self._posted.wait()
+            self._posted.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        while self._outbox:
+            subject, message = self._outbox.popleft()
+            self._remember(message)
+            await self._bus.publish(subject, message)
+
+    def _remember(self, message: Message) -> None:
+        if isinstance(message, MediaChunk):
+            _chunks.labels(message.codec).inc()
+            broadcast = self._broadcasts.get(message.broadcast_id)
+            if broadcast is not None:
+                broadcast.windows[message.codec].append(message)
+        elif isinstance(message, StageReport) and message.broadcast_id in self._broadcasts:
+            self._broadcasts[message.broadcast_id].last_report = message
+            reports = [b.last_report for b in self._broadcasts.values() if b.last_report and b.ended is None]
+            _speakers.set(sum(seat.connected for report in reports for seat in report.seats))
+
+    def _repeat_reports(self) -> None:
+        """After the bus was away: whoever missed the last reports gets them again."""
+        for broadcast in self._broadcasts.values():
+            if broadcast.last_report is not None:
+                self._outbox.append((subjects.STAGE_REPORT, broadcast.last_report))
+        self._posted.set()
+
+    async def _forget_ended(self) -> None:
+        while True:
+            await asyncio.sleep(5)
+            now = time.monotonic()
+            for broadcast_id, broadcast in list(self._broadcasts.items()):
+                if broadcast.ended is not None and now - broadcast.ended > KEPT_AFTER_END:
+                    del self._broadcasts[broadcast_id]
+
+    def _active(self, broadcast_id: str) -> Broadcast:
+        broadcast = self._broadcasts.get(broadcast_id)
+        if broadcast is None or broadcast.ended is not None:
+            raise _unknown()
+        return broadcast
+
+    async def _in_tick[R](self, command: Callable[[], R]) -> R:
+        return await asyncio.wrap_future(self.ticker.call(command))
+
+
+def _unknown() -> Refused:
+    return Refused(404, "The doors are closed", "this broadcast is not open on this stage")
+
+
+async def _lasting(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs `work`, which never ends, again whenever it fails."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a task of the stage failed; it goes on")
+            await asyncio.sleep(0.1)

@@ -1,0 +1,202 @@
+"""WHIP and WHEP sessions: from offer to answer, trickle, replacement, end. Lives in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from hustings import ids
+from hustings.bus.messages import SessionAnswer, SessionOffer, SessionTrickle
+from hustings.errors import HustingsError, Refused
+from hustings.stage.engine import BroadcastEngine
+from hustings.stage.ticker import Held, Ticker
+from hustings.stage.webrtc import sdp
+from hustings.stage.webrtc.peer import AnsweringPeer, MediaDoor
+
+log = structlog.get_logger()
+
+MAX_LISTENERS = 300
+"""WHEP sessions of the whole stage: each costs the tick some 10 us. The audience has the edges."""
+CONNECT_TIMEOUT = 20.0
+"""Seconds from answer to connected (ICE and DTLS); RFC 8445 gives up later than a person does."""
+LOOK_INTERVAL = 0.25
+"""Seconds between two looks at the states of all connections."""
+MAX_TRICKLED = 32
+"""Candidates taken by PATCH in one session."""
+
+_offers = Counter("hustings_stage_offers_total", "Offers by kind and outcome.", ["kind", "outcome"])
+_sessions = Gauge("hustings_stage_sessions", "WebRTC sessions now.", ["kind"])
+_ended = Counter("hustings_stage_sessions_ended_total", "Sessions that ended, by cause.", ["cause"])
+
+
+@dataclass(slots=True)
+class Session:
+    """One WebRTC session. `etag` names its ICE session (RFC 9725 4.3.1)."""
+
+    session_id: str
+    kind: sdp.Kind
+    broadcast_id: str
+    peer: AnsweringPeer
+    etag: str
+    created: float
+    trickled: int = 0
+
+
+class Sessions:
+    """All sessions of the stage."""
+
+    def __init__(self, door: MediaDoor, ticker: Ticker, clock: Callable[[], float] = time.monotonic) -> None:
+        self._door = door
+        self._ticker = ticker
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._answering = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def offer(self, engine: BroadcastEngine, offer: SessionOffer) -> SessionAnswer:
+        """Answers an offer. Raises Refused: 413, 400, 422 (the offer), 503 (full), 404 (just closed)."""
+        try:
+            answer = await self._offer(engine, offer)
+        except HustingsError as error:
+            status = error.status if isinstance(error, Refused) else 0
+            outcome = {413: "malformed", 400: "malformed", 422: "unservable", 503: "full"}.get(
+                status, "failed"
+            )
+            _offers.labels(offer.kind, outcome).inc()
+            raise
+        _offers.labels(offer.kind, "answered").inc()
+        return answer
+
+    async def _offer(self, engine: BroadcastEngine, offer: SessionOffer) -> SessionAnswer:
+        description = sdp.read_offer(offer.sdp, offer.kind)
+        listeners = sum(1 for session in self._sessions.values() if session.kind == "egress")
+        if offer.kind == "egress" and listeners + self._answering >= MAX_LISTENERS:
+            raise Refused(503, "No room for another WebRTC listener", "listen at the room's page instead")
+        if offer.kind == "ingest" and not offer.participant_id:
+            raise Refused(400, "Incomplete offer", "a speaker needs a participant_id", "participant_id")
+        self._answering += 1
+        try:
+            peer = await AnsweringPeer.create(description, self._door)
+        finally:
+            self._answering -= 1
+        session = Session(
+            ids.new_id(), offer.kind, engine.broadcast_id, peer, secrets.token_hex(8), self._clock()
+        )
+        try:
+            replaced = await asyncio.wrap_future(
+                self._ticker.call(lambda: self._take_over(engine, offer, session))
+            )
+        except BaseException:
+            peer.close()
+            raise
+        self._sessions[session.session_id] = session
+        _sessions.labels(session.kind).inc()
+        if replaced:
+            self._close(replaced, "replaced")
+        return SessionAnswer(session_id=session.session_id, sdp=peer.answer, etag=session.etag)
+
+    def _take_over(self, engine: BroadcastEngine, offer: SessionOffer, session: Session) -> str:
+        """In the tick's thread: from here on the session's packets count."""
+        if self._ticker.engines.get(engine.broadcast_id) is not engine:
+            raise Refused(404, "The doors are closed", "the broadcast has just ended")
+        speaks = session.kind == "ingest"
+        replaced = ""
+        if speaks:
+            replaced = engine.connect(
+                session.session_id,
+                participant_id=offer.participant_id,
+                name=offer.name,
+                role=offer.role,
+                muted=offer.muted,
+                payload_type=session.peer.offer.payload_type,
+                level_id=session.peer.offer.level_id,
+                returns=session.peer.sends,
+            )
+            self._ticker.peers.pop(replaced, None)
+        else:
+            engine.listen(session.session_id)
+        self._ticker.peers[session.session_id] = Held(engine.broadcast_id, session.peer, speaks)
+        return replaced
+
+    def trickle(self, message: SessionTrickle) -> None:
+        """PATCH. Raises Refused: 404 no such session, 428 and 412 (If-Match), 422 ICE restart, 400.
+
+        RFC 9725 4.3.1.1: a server that supports trickle but no restart answers a restart with 422; the
+        client then opens a new session, which takes over the same seat.
+        """
+        session = self._sessions.get(message.session_id)
+        if session is None:
+            raise Refused(404, "No such session", "it has ended; send a new offer")
+        if not message.etag:
+            raise Refused(428, "If-Match is missing", "send the ETag of the session's answer", "If-Match")
+        fragment = sdp.read_fragment(message.fragment)
+        named = message.etag.removeprefix("W/").strip('"')
+        offer = session.peer.offer
+        restart = bool(fragment.ufrag) and (fragment.ufrag, fragment.pwd) != (offer.ufrag, offer.pwd)
+        if named == "*" or restart:
+            raise Refused(422, "ICE restart is not supported", "send a new offer; it takes over your seat")
+        if named != session.etag:
+            raise Refused(412, "If-Match does not match", "the session has another ETag", "If-Match")
+        room = MAX_TRICKLED - session.trickled
+        session.trickled += len(fragment.candidates)
+        session.peer.add_candidates(fragment.candidates[: max(0, room)], offer.mid)
+
+    async def delete(self, session_id: str) -> None:
+        """Ends a session. Raises Refused (404)."""
+        if session_id not in self._sessions:
+            raise Refused(404, "No such session", "it has ended already")
+        await self._end(session_id, "deleted")
+
+    async def close_all(self, session_ids: list[str], cause: str) -> None:
+        """Ends sessions that the engine knows no more."""
+        await asyncio.wrap_future(
+            self._ticker.call(lambda: [self._ticker.peers.pop(s, None) for s in session_ids])
+        )
+        for session_id in session_ids:
+            self._close(session_id, cause)
+
+    async def look(self) -> None:
+        """Ends the sessions whose connection has failed, was closed, or never came about."""
+        now = self._clock()
+        for session in list(self._sessions.values()):
+            state = session.peer.state
+            if state == "closed":
+                await self._end(session.session_id, "lost")
+            elif state == "connecting" and now - session.created > CONNECT_TIMEOUT:
+                await self._end(session.session_id, "never connected")
+
+    async def watch(self) -> None:
+        """Looks again and again until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            await self.look()
+
+    async def _end(self, session_id: str, cause: str) -> None:
+        session = self._sessions.get(session_id)
+        if session is None:
+            return
+
+        def leave() -> None:
+            self._ticker.peers.pop(session_id, None)
+            engine = self._ticker.engines.get(session.broadcast_id)
+            if engine is not None:
+                engine.disconnect(session_id)
+
+        await asyncio.wrap_future(self._ticker.call(leave))
+        self._close(session_id, cause)
+
+    def _close(self, session_id: str, cause: str) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.peer.close()
+            _sessions.labels(session.kind).dec()
+            _ended.labels(cause).inc()
+            log.info("session ended", kind=session.kind, cause=cause)
