@@ -25,6 +25,8 @@ class DelayEstimator:
     TICK: Final = 0.020
     """A packet must be there when its first sample's 20 ms frame begins, up to one tick early."""
     BASE_SECONDS: Final = 6.0
+    FEC_LOSSES: Final = 3
+    """Packets missing among the last 100 from which on waiting one packet longer, for FEC, pays."""
     REBASE_PACKETS: Final = 25
     """So many packets in a row far above the base: the path itself has become longer."""
 
@@ -35,11 +37,17 @@ class DelayEstimator:
         self._recent: deque[float] = deque(maxlen=self.REBASE_PACKETS)
         self._order: deque[float] = deque()
         self._sorted: list[float] = []
+        self._arrivals: deque[tuple[int, bool]] = deque(maxlen=self.WINDOW_PACKETS)
+        """Highest sequence number so far at each arrival, and whether that packet carried FEC."""
+        self._highest = 0
+        self._with_fec = 0
+        self._waits_for_fec = False
         self.base: float = 0.0
         """Smallest transit of the last seconds; valid once a packet was observed."""
         self.jitter: float = 0.0
         """Interarrival jitter as RFC 3550 section 6.4.1 smooths it, seconds."""
-        self.target: float = min_delay
+        self.setpoint: float = min_delay
+        """Where playing should be: the target, and above `max_delay` up to one tick more."""
         self._last_transit: float | None = None
 
     @property
@@ -51,8 +59,17 @@ class DelayEstimator:
         """Relative delay that a packet of `media_seconds` arriving at `now` would have. Changes nothing."""
         return now - media_seconds - self.base
 
-    def observe(self, media_seconds: float, now: float) -> None:
-        """Take the arrival of one packet at monotonic `now`."""
+    @property
+    def target(self) -> float:
+        """Target playout delay, `min_delay`..`max_delay`.
+
+        What the network may cost ends at `max_delay`; the tick on which a packet is due may come on top.
+        """
+        return min(self.setpoint, self._max_delay)
+
+    def observe(self, media_seconds: float, now: float, sequence: int = 0, fec: bool = False) -> None:
+        """Take the arrival of one packet at monotonic `now`; `sequence` unwrapped, `fec`: it carries FEC."""
+        self._count(sequence, fec)
         transit = now - media_seconds
         if self._last_transit is not None:
             self.jitter += (abs(transit - self._last_transit) - self.jitter) / 16.0
@@ -90,4 +107,21 @@ class DelayEstimator:
             del ordered[bisect_left(ordered, self._order.popleft())]
         high = ordered[max(len(ordered) - self.RANK, 0)] if len(ordered) >= self.RANK else ordered[-1]
         wanted = high + self.TICK + self.MARGIN
-        self.target = min(max(wanted, self._min_delay), self._max_delay)
+        if self._fec_pays():
+            wanted += self.TICK
+        self.setpoint = min(max(wanted, self._min_delay), self._max_delay + self.TICK)
+
+    def _fec_pays(self) -> bool:
+        """Whether packets get lost and enough of them carry a copy of the one before."""
+        highest_then, _ = self._arrivals[0]
+        missing = self._highest - highest_then - (len(self._arrivals) - 1)
+        enough = 1 if self._waits_for_fec else self.FEC_LOSSES
+        self._waits_for_fec = missing >= enough and self._with_fec * 4 >= len(self._arrivals)
+        return self._waits_for_fec
+
+    def _count(self, sequence: int, fec: bool) -> None:
+        if len(self._arrivals) == self._arrivals.maxlen:
+            self._with_fec -= self._arrivals[0][1]
+        self._highest = max(self._highest, sequence) if self._arrivals else sequence
+        self._arrivals.append((self._highest, fec))
+        self._with_fec += fec

@@ -13,6 +13,7 @@ from typing import Final
 
 from hustings.audio.delay import DelayEstimator
 from hustings.audio.frame import SAMPLE_RATE
+from hustings.audio.opus import has_fec
 
 
 @dataclass(slots=True, frozen=True)
@@ -141,7 +142,7 @@ class JitterBuffer:
         extended = unwrap(sequence, self._last_sequence, 16)
         if self._last_time is None or time >= self._last_time:
             self._last_time, self._last_sequence = time, extended
-        self._delay.observe(time / SAMPLE_RATE, now)
+        self._delay.observe(time / SAMPLE_RATE, now, extended, has_fec(payload))
         if self.next_time is not None and time < self.next_time:
             self.counts.late += 1
             return

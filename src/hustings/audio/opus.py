@@ -69,8 +69,10 @@ def _reason(code: int) -> str:
 class OpusEncoder:
     """One encoder: 20 ms float32 frames in, packets out.
 
-    `bitrate` in bit/s, `complexity` 0-10, `fec` puts a coarse copy of each frame into the next packet
-    (SILK and hybrid modes only), `expected_loss` in percent steers how many bits that may cost.
+    `bitrate` in bit/s, `complexity` 0-10, `fec` puts a coarse copy of each frame of speech into the next
+    packet, `expected_loss` in percent steers how many bits that may cost. At 32 kbit/s libopus writes no copy
+    at all below 10 percent (measured; at 40 kbit/s from 5 percent on), hence the default. FEC needs the SILK
+    or hybrid mode: with `application="audio"` it costs three times the time of the plain CELT mode.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class OpusEncoder:
         application: Literal["voip", "audio"] = "voip",
         complexity: int = 5,
         fec: bool = True,
-        expected_loss: int = 5,
+        expected_loss: int = 10,
         channels: int = 1,
     ) -> None:
         self._state: int | None = None

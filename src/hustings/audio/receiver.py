@@ -152,7 +152,7 @@ class Receiver:
         packet = self._buffer.first()
         if packet is None:
             return False
-        early = self._delay.target - self._delay.relative(packet.time / SAMPLE_RATE, now)
+        early = self._delay.setpoint - self._delay.relative(packet.time / SAMPLE_RATE, now)
         if early >= FRAME_SECONDS:
             return False
         self._buffer.next_time = packet.time
@@ -214,7 +214,7 @@ class Receiver:
         """A hole before `packet`: fill it in place, or end it if `packet` is due."""
         time = self._next()
         hole = packet.time - time
-        early = self._delay.target - self._lag(packet.time, now)
+        early = self._delay.setpoint - self._lag(packet.time, now)
         if early <= _EARLY:
             self._buffer.next_time = packet.time
             return
@@ -272,7 +272,7 @@ class Receiver:
         """Take a period out or put one in once the delay has left its band, until it is near the target."""
         if self._amounts.keys() - {"voice"} or self._smooth_delay is None:
             return
-        excess = self._smooth_delay - self._delay.target
+        excess = self._smooth_delay - self._delay.setpoint
         if excess > _BAND_ABOVE:
             self._steering = 1
         elif excess < -_BAND_BELOW:
