@@ -17,6 +17,7 @@ from hustings.cmaf.multivariant import VERSION, Variant, estimated_variant, mult
 from hustings.cmaf.timeline import (
     CHUNKS_PER_PART,
     CHUNKS_PER_SEGMENT,
+    CODECS,
     SAMPLE_RATE,
     SEGMENT_SAMPLES,
     Codec,
@@ -52,8 +53,6 @@ _GRACE_SEGMENTS = 2
 """How many segments stay downloadable after they left the playlist: the availability duration of
 6.2.2 is one segment longer than the playlist, and somebody may just be asking for it."""
 
-_CODECS: tuple[Codec, ...] = ("opus", "aac")
-
 
 def _seconds(samples: int) -> str:
     return f"{samples / SAMPLE_RATE:.5f}"
@@ -70,7 +69,7 @@ def advance_part_limit(codec: Codec) -> int:
 
 
 # The same in every rendition, as 6.2.4 demands, so made from the longest part target of all (4.4.3.8).
-_PART_HOLD_BACK = 3 * max(longest(codec, CHUNKS_PER_PART) for codec in _CODECS)
+_PART_HOLD_BACK = 3 * max(longest(codec, CHUNKS_PER_PART) for codec in CODECS)
 _SERVER_CONTROL = (
     f"CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={SKIP_UNTIL:.1f},"
     f"HOLD-BACK={3 * TARGET_DURATION:.1f},PART-HOLD-BACK={ceil(_PART_HOLD_BACK / 48) / 1000:.3f}"

@@ -23,6 +23,7 @@ OPUS_FRAME_SAMPLES = 960
 AAC_UNIT_SAMPLES = 1_024
 
 type Codec = Literal["opus", "aac"]
+CODECS: tuple[Codec, ...] = ("opus", "aac")
 
 UNIT_SAMPLES: dict[Codec, int] = {"opus": OPUS_FRAME_SAMPLES, "aac": AAC_UNIT_SAMPLES}
 """Samples of one access unit."""
