@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,8 +22,8 @@ from hustings.clients.sink import PREBUFFER, Hearing, Sink
 from hustings.clock import Clock, SystemClock
 from hustings.errors import UsageError
 
-WHEP_PREBUFFER = 0.0
-"""A WHEP listener has a jitter buffer of its own; what it plays is played."""
+WHEP_PREBUFFER = math.inf
+"""No model player: a WHEP listener has a real jitter buffer, and its stalls are counted there."""
 HLS_PREBUFFER = 1.8
 """Three part targets: what PART-HOLD-BACK gives a player."""
 STOP_AFTER = 5.0

@@ -31,14 +31,18 @@ class WhepEar:
         if self._position == 0 and not real:
             return
         if not real and not self._missing:
-            self._sink.result.gaps += 1
+            if pulled.kind == "concealed":
+                self._sink.result.gaps += 1
+            else:
+                self._sink.result.stalls += 1
         self._missing = not real
         self._sink.heard(self._position, pulled.frame)
         self._position += FRAME_SAMPLES
 
 
 def listen_whep(url: str, sink: Sink, stop: threading.Event) -> str:
-    """Until `stop` is set; returns why. A run of concealed frames counts as one gap.
+    """Until `stop` is set; returns why. A run of concealed frames counts as one gap, a run of silence
+    for want of packets as one stall.
 
     RTP carries no server clock, so no latency can be told from it. Raises Refused or Unavailable.
     """

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import httpx
 
 from hustings.clients.api import refused
-from hustings.errors import HustingsError, Unavailable
+from hustings.errors import HustingsError, Refused, Unavailable
 from hustings.stage.webrtc.peer import OffererPeer
 
 type Direction = Literal["sendonly", "sendrecv", "recvonly"]
@@ -75,8 +75,21 @@ def _post_offer(url: str, offer: str, ticket: str) -> tuple[str, str]:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(f"{url} does not answer; is the studio running?") from error
     if response.is_error:
-        raise refused(response)
+        refusal = refused(response)
+        if _has_ended(response):
+            # 410: unlike doors that are still closed, this will not change by waiting.
+            raise Refused(410, "The broadcast has ended", refusal.detail)
+        raise refusal
     location = response.headers.get("Location", "")
     if response.status_code != httpx.codes.CREATED or not location:
         raise HustingsError(f"{url} did not create a session; is it a WHIP or WHEP endpoint?")
     return response.text, urljoin(str(response.url), location)
+
+
+def _has_ended(response: httpx.Response) -> bool:
+    """Whether a problem document's `state` says that the room is over."""
+    try:
+        problem = response.json()
+    except ValueError:
+        return False
+    return response.status_code == 409 and isinstance(problem, dict) and problem.get("state") == "ended"

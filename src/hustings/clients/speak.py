@@ -34,14 +34,16 @@ def speak(
     loop: bool = False,
     studio_url: str = "http://127.0.0.1:8001",
     start_at: float | None = None,
+    origin: float | None = None,
     return_out: Path | None = None,
     stop: threading.Event | None = None,
 ) -> SpeakerStats:
     """Speaks `file` into room `slug` until it ends (with `loop`: until Ctrl-C or `stop`).
 
     `name` is shown in the progress line. `start_at`: wall clock (Unix seconds) at which the file
-    begins, so that several speakers keep step; a time in the past joins in the middle. `return_out`:
-    WAV of what the speaker hears (everybody else). Raises HustingsError.
+    begins, so that several speakers keep step; a time in the past joins in the middle. `origin`: the
+    same on this machine's monotonic clock. `return_out`: WAV of what the speaker hears (everybody
+    else). Raises HustingsError.
     """
     if not is_slug(slug):
         raise UsageError(f"'{slug}' is no room's slug; `hustings room create` prints it.")
@@ -58,6 +60,7 @@ def speak(
             ticket,
             script,
             start_at=start_at,
+            origin=origin,
             returned=recording.played if recording else None,
             changed=progress.show,
         )

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import httpx
+
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from hustings.clients.return_feed import Played, ReturnFeed
 from hustings.clients.rtc import TRANSIENT, Direction, RtcSession
@@ -97,13 +99,17 @@ class Speaker:
         self._tell("over")
 
     def _connect(self, stop: threading.Event) -> RtcSession | None:
-        """Tries until it connects. Raises Refused for good, Unavailable only before the first session."""
+        """Tries until it connects; None when there is nothing left to say, or nobody to say it to.
+
+        Raises Refused for good, Unavailable only before the first session."""
         self._tell("reconnecting" if self.stats.sessions else "connecting")
         give_up = time.monotonic() + FIRST_PATIENCE
         while not stop.is_set():
             try:
                 return RtcSession.open(self._url, self._direction, ticket=self._ticket)
             except Refused as error:
+                if error.status == httpx.codes.GONE and self.stats.sessions:
+                    return None
                 if error.status not in TRANSIENT:
                     raise
                 self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
