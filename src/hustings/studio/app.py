@@ -9,12 +9,15 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 import hustings
-from hustings.studio import api, problems, schemas, whip
+from hustings.studio import api, events, pages, problems, schemas, whip
+from hustings.studio.assets import Assets
 from hustings.studio.middleware import BodyLimit, ResponseHeaders
+from hustings.studio.publisher import Publisher
+from hustings.studio.renderer import Renderer
 from hustings.studio.service import Studio
 
 
-def create_app(studio: Studio) -> FastAPI:
+def create_app(studio: Studio, publisher: Publisher, renderer: Renderer, assets: Assets) -> FastAPI:
     """The application around one `Studio`; whoever makes the studio loads and closes it."""
     app = FastAPI(
         title="Hustings studio",
@@ -25,11 +28,17 @@ def create_app(studio: Studio) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.studio = studio
+    app.state.publisher = publisher
+    app.state.renderer = renderer
+    app.state.assets = assets
+    app.state.sockets = events.Sockets(studio.board)
     problems.install(app)
     app.include_router(api.router)
     app.include_router(whip.router)
+    app.include_router(events.router)
+    pages.install(app)
 
-    @app.get("/healthz", include_in_schema=False)
+    @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
     async def healthz() -> Response:
         return Response("ok\n", media_type="text/plain")
 

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from hustings.bus import subjects
 from hustings.bus.client import Bus
-from hustings.bus.messages import AudienceReport, RoleReady, StageHello, StageReport
+from hustings.bus.messages import AudienceReport, RoleReady, RoomsSnapshotRequest, StageHello, StageReport
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
 from hustings.errors import UsageError
@@ -23,6 +24,10 @@ from hustings.store.migrations import upgrade
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
 from hustings.studio.app import create_app
+from hustings.studio.assets import Assets
+from hustings.studio.i18n import load_texts
+from hustings.studio.publisher import Publisher
+from hustings.studio.renderer import Renderer
 from hustings.studio.service import OPERATOR, Studio
 from hustings.studio.sessions import SessionIds
 from hustings.studio.urls import Urls
@@ -41,37 +46,40 @@ async def run_studio(settings: Settings) -> None:
         with contextlib.closing(door):
             host, port = door.getsockname()[:2]
             urls = Urls(settings, studio_port=port)
-            async with studio_on(runtime.bus, settings, SystemClock(), urls) as studio:
-                server = _Server(
-                    uvicorn.Config(
-                        create_app(studio),
-                        lifespan="off",
-                        log_config=None,
-                        access_log=False,
-                        server_header=False,
-                        timeout_graceful_shutdown=GRACE,
-                        timeout_keep_alive=15,
-                        ws_max_size=4096,
-                        ws_ping_interval=20,
-                        ws_ping_timeout=20,
-                        # Nobody but a proxy on this machine may say whom it speaks for.
-                        forwarded_allow_ips="127.0.0.1",
-                    )
-                )
+            async with studio_app(runtime.bus, settings, SystemClock(), urls) as app:
+                server = _Server(server_config(app))
                 serving = asyncio.create_task(server.serve(sockets=[door]))
                 stopping = asyncio.create_task(runtime.stopped.wait())
                 while not server.started and not serving.done():
                     await asyncio.sleep(0.01)
-                await runtime.ready(f"{host}:{port}" if ":" not in host else f"[{host}]:{port}")
+                await runtime.ready(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
                 server.should_exit = True
                 await serving
 
 
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the studio door."""
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=15,
+        ws_max_size=4096,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        # Nobody but a proxy on this machine may say whom it speaks for.
+        forwarded_allow_ips="127.0.0.1",
+    )
+
+
 @contextlib.asynccontextmanager
-async def studio_on(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> AsyncIterator[Studio]:
-    """A studio with its database migrated and loaded and its bus subscriptions; closed in order."""
+async def studio_app(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> AsyncIterator[FastAPI]:
+    """The application with its database migrated and loaded and its bus served; closed in order."""
     settings.data.mkdir(parents=True, exist_ok=True)
     engine = open_engine(database_url(settings))
     store = Store(engine)
@@ -82,19 +90,23 @@ async def studio_on(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> A
         ids = SessionIds(kept_secret(settings.data, "session-key").encode())
         studio = Studio(store, bus, clock, settings, urls, ids)
         await studio.load()
-        await _subscribe(bus, studio)
-        housekeeping = asyncio.create_task(_keep_house(studio))
+        assets = Assets()
+        renderer = Renderer(load_texts(), assets)
+        publisher = Publisher(studio.board, bus, renderer, urls, clock)
+        await _subscribe(bus, studio, publisher)
+        tasks = [asyncio.create_task(publisher.run()), asyncio.create_task(_keep_house(studio))]
         try:
-            yield studio
+            yield create_app(studio, publisher, renderer, assets)
         finally:
-            housekeeping.cancel()
-            await asyncio.gather(housekeeping, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await studio.link.close()
     finally:
         await store.close()
 
 
-async def _subscribe(bus: Bus, studio: Studio) -> None:
+async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
     def edge_ready(ready: RoleReady) -> None:
         if ready.role.startswith("edge") and not studio.urls.audience_port:
             studio.urls.audience_port = host_port(ready.address)[1]
@@ -102,6 +114,7 @@ async def _subscribe(bus: Bus, studio: Studio) -> None:
     await bus.subscribe(subjects.STAGE_HELLO, StageHello, studio.stage_said_hello)
     await bus.subscribe(subjects.STAGE_REPORT, StageReport, studio.stage_reported)
     await bus.subscribe(subjects.AUDIENCE_REPORT, AudienceReport, studio.audience_reported)
+    await bus.serve(subjects.ROOMS_SNAPSHOT, RoomsSnapshotRequest, publisher.snapshot)
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
 
 

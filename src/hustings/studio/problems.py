@@ -95,6 +95,13 @@ def from_room_error(error: RoomError) -> Response:
             return problem(409, "Not possible now", str(error))
 
 
+def from_http(error: HTTPException) -> Response:
+    """What the framework refuses: unknown addresses, methods, sizes."""
+    title = _TITLES.get(error.status_code, str(error.detail))
+    detail = "" if title == str(error.detail) else str(error.detail)
+    return problem(error.status_code, title, detail, headers=error.headers)
+
+
 def _from_validation(error: RequestValidationError) -> Response:
     """422 with every fault and its place (the first one also as `where`)."""
     faults = [
@@ -112,7 +119,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Registers a handler for every kind of error, including what nobody expected."""
+    """Registers a handler for every kind of error, including what nobody expected (see also pages)."""
 
     @app.exception_handler(Refused)
     async def refused(_request: Request, error: Refused) -> Response:
@@ -137,12 +144,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:
         return _from_validation(error)
-
-    @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
-        title = _TITLES.get(error.status_code, str(error.detail))
-        detail = "" if title == str(error.detail) else str(error.detail)
-        return problem(error.status_code, title, detail, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, _error: Exception) -> Response:
