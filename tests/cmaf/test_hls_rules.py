@@ -136,7 +136,7 @@ def _change(index: int, old: str, new: str) -> list[str]:
         ("6.2.1", -1, "opus/7.m4s", "opus/77.m4s"),
         ("6.2.1", -1, "#EXTINF:6.00000,\nopus/7.m4s", "#EXTINF:5.90000,\nopus/7.m4s"),
         ("6.2.1", -1, "14:13:56.000Z", "14:13:56.100Z"),
-        ("6.2.2", -1, "#EXT-X-MEDIA-SEQUENCE:5", "#EXT-X-MEDIA-SEQUENCE:4"),
+        ("6.2.1", -1, "#EXT-X-MEDIA-SEQUENCE:5", "#EXT-X-MEDIA-SEQUENCE:4"),
         ("6.2.2", -1, "#EXT-X-DISCONTINUITY-SEQUENCE:1", "#EXT-X-DISCONTINUITY-SEQUENCE:0"),
         ("6.2.2", -1, "#EXT-X-DISCONTINUITY-SEQUENCE:1", "#EXT-X-DISCONTINUITY-SEQUENCE:2"),
         ("6.2.2", -1, 'DURATION=0.60000,URI="opus/9.1.m4s"', 'DURATION=0.59000,URI="opus/9.1.m4s"'),
@@ -158,7 +158,7 @@ def test_going_back_and_taking_too_much_away_are_found() -> None:
     playlists = sequence()
     assert any("6.2.2: EXT-X-MEDIA-SEQUENCE decreased" in found for found in validate(playlists[::-1]))
     head, _, rest = playlists[-1].partition("#EXT-X-MEDIA-SEQUENCE:5")
-    cut = head + "#EXT-X-MEDIA-SEQUENCE:8" + rest.partition("opus/7.m4s\n")[2]
+    cut = head + "#EXT-X-MEDIA-SEQUENCE:8\n" + rest.partition("opus/7.m4s\n")[2]
     assert any("less than three target durations" in found for found in validate([playlists[-2], cut]))
 
 
