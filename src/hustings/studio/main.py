@@ -93,6 +93,8 @@ async def studio_app(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> 
         assets = Assets()
         renderer = Renderer(load_texts(), assets)
         publisher = Publisher(studio.board, bus, renderer, urls, clock)
+        # An edge takes a room that is missing from the snapshot for removed: so none before all are there.
+        await publisher.publish_due()
         await _subscribe(bus, studio, publisher)
         tasks = [asyncio.create_task(publisher.run()), asyncio.create_task(_keep_house(studio))]
         try:

@@ -25,6 +25,8 @@ from hustings.bus.messages import (
     StageHello,
     StageReport,
     StopBroadcast,
+    Window,
+    WindowRequest,
 )
 from hustings.errors import Refused, Unavailable
 from hustings.rooms.decide import CONNECTABLE
@@ -35,11 +37,10 @@ log = structlog.get_logger()
 
 BACK_OFF = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 """Seconds before the next try; the last one repeats."""
-TAKE_UP_WAIT = 2.2
-"""Seconds a restarted studio waits for a report (once a second) before it takes a broadcast for lost."""
 SILENCE = 6.0
-"""Seconds without a report after which the stage is asked to take the broadcast up again."""
+"""Seconds without a report (they come once a second) after which the stage is asked what it has."""
 REQUEST_TIMEOUT = 3.0
+_NEVER = 2**53
 
 _sent = Counter("hustings_studio_stage_commands_total", "Commands to the stage.", ["command", "outcome"])
 _silences = Counter("hustings_studio_stage_silences_total", "Broadcasts whose reports stopped.")
@@ -162,13 +163,11 @@ class StageLink:
         *,
         levelling: bool = True,
         max_voices: int = 13,
-        take_up_wait: float = TAKE_UP_WAIT,
     ) -> None:
         self._bus = bus
         self._monotonic = monotonic
         self._take_up = take_up
         self._options = {"levelling": levelling, "max_voices": max_voices}
-        self._take_up_wait = take_up_wait
         self._lines: dict[str, _Line] = {}
         self._stage_id = ""
 
@@ -237,15 +236,31 @@ class StageLink:
             line.wake.set()
 
     async def watch(self) -> None:
-        """Once in a while: a broadcast whose reports stopped is opened again (a hello may get lost)."""
+        """Once in a while: is a broadcast whose reports stopped still there? (A hello may get lost.)"""
         now = self._monotonic()
         for line in list(self._lines.values()):
             acknowledged_once = line.known.epoch is not None and not line.want.ended
             if acknowledged_once and now - line.heard_at > SILENCE:
                 _silences.inc()
-                log.warning("no report from the stage; opening the broadcast again")
                 line.heard_at = now
-                await self._next_epoch(line)
+                known = line.known
+                if await self._stage_has(line) is False and line.known is known:
+                    log.warning("the stage lost a broadcast; opening it again")
+                    await self._next_epoch(line)
+
+    async def _stage_has(self, line: _Line) -> bool | None:
+        """Whether the stage knows the broadcast; None when there is no stage to ask."""
+        # Its window of media is what every broadcast has; asked for after the end of time it is empty.
+        question = WindowRequest(
+            broadcast_id=line.want.broadcast_id, codec="opus", after_seq=_NEVER, max_bytes=1
+        )
+        try:
+            await self._bus.request(subjects.MEDIA_WINDOW, question, Window, timeout=REQUEST_TIMEOUT)
+        except Unavailable:
+            return None
+        except Refused as error:
+            return False if error.status == 404 else None
+        return True
 
     async def _next_epoch(self, line: _Line) -> None:
         line.settled.clear()
@@ -277,12 +292,21 @@ class StageLink:
                 del self._lines[line.want.broadcast_id]
 
     async def _find_out(self, line: _Line) -> None:
-        """The studio restarted: a report means the stage went on without us, silence that it did not."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(line.heard.wait(), self._take_up_wait)
-        if not line.heard.is_set():
-            await self._next_epoch(line)
-        elif line.known.epoch is None:
+        """The studio restarted: did the stage go on without us, or restart, too?"""
+        failures = 0
+        while not line.heard.is_set():  # set by a report, and by a hello, which begins the next epoch
+            has = await self._stage_has(line)
+            if line.heard.is_set():
+                break
+            if has is False:
+                await self._next_epoch(line)
+                return
+            if has:
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(line.heard.wait(), BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+            failures += 1
+        if line.known.epoch is None:
             line.known.epoch = line.want.epoch
 
     async def _agree(self, line: _Line) -> None:
