@@ -13,9 +13,18 @@ from hustings.bus.messages import CODECS, AudienceReport, Codec, RoomPublic
 from hustings.clock import Clock
 from hustings.config import Settings
 from hustings.edge.channel import Channel, Surroundings
-from hustings.edge.counter import Visitors
+from hustings.edge.counter import HlsAudience, Visitors
 from hustings.edge.gate import Gate, Verdict, descriptor_cap
-from hustings.edge.http import ANY_ORIGIN, Reply, Request, make_head, make_reply, problem, retry_after
+from hustings.edge.http import (
+    ANY_ORIGIN,
+    Reply,
+    Request,
+    Resource,
+    make_head,
+    make_reply,
+    problem,
+    retry_after,
+)
 from hustings.edge.load import Load
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import RoomPages, own_reply
@@ -29,6 +38,8 @@ log = structlog.get_logger()
 
 TICK = 0.25
 """Seconds between two ticks."""
+HOT = 4096
+"""Targets remembered between two changes of the playlists."""
 _READ: Final = (b"GET", b"HEAD")
 _STREAMS: dict[bytes, Codec] = {b"stream.ogg": "opus", b"stream.aac": "aac"}
 
@@ -59,6 +70,7 @@ class Edge:
         self._pages: dict[str, RoomPages] = {}
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
+        self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
         self._around = Surroundings(
             bus=bus,
             clock=clock,
@@ -67,6 +79,8 @@ class Edge:
             call_soon=call_soon,
             window=float(settings.window),
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
+            remember=self._remember,
+            forget=self._hot.clear,
         )
         self._thread_time = thread_time
         self._sampled = (clock.monotonic(), thread_time())
@@ -194,6 +208,13 @@ class Edge:
         if request.method not in _READ:
             connection.reply(self._other_method(request))
             return
+        hot = self._hot.get(request.target)
+        if hot is not None:
+            # Asked before since the playlists last changed: the crowd's way, without looking again.
+            resource, audience = hot
+            audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+            connection.reply(resource.reply(request))
+            return
         path = request.path
         if path.startswith(b"/r/"):
             self._room(connection, request, path[3:].split(b"/"))
@@ -296,6 +317,10 @@ class Edge:
             connection.reply(self._full())
             return False
         return True
+
+    def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
+        if len(self._hot) < HOT:
+            self._hot[target] = (resource, audience)
 
     def _live(self, connection: Connection, request: Request, channel: Channel | None) -> None:
         wanted = request.parameters().get("codec", "opus") if request.query else "opus"

@@ -20,7 +20,7 @@ from hustings.clock import Clock
 from hustings.edge.assembler import Arrived
 from hustings.edge.counter import TAKEN_WITHIN, HlsAudience
 from hustings.edge.hls import HlsBroadcast
-from hustings.edge.http import Reply
+from hustings.edge.http import Reply, Resource
 from hustings.edge.load import Load
 from hustings.edge.metrics import Metrics
 from hustings.edge.push import PushGroup
@@ -47,6 +47,9 @@ class Surroundings:
     call_soon: Callable[[Callable[[], None]], object]
     window: float
     bitrates: dict[Codec, int]
+    remember: Callable[[bytes, Resource, HlsAudience], None]
+    """Takes note of what a target is answered with until `forget`."""
+    forget: Callable[[], None]
 
 
 class Channel:
@@ -96,6 +99,7 @@ class Channel:
     def update(self, room: RoomPublic) -> None:
         """The studio says how the room stands."""
         self.status = room.status
+        self._around.forget()
         if room.broadcast_id != self.broadcast_id:
             if self.tracks:
                 self._end("ended")
@@ -116,6 +120,7 @@ class Channel:
             bitrates=around.bitrates,
             now=around.clock.monotonic,
             call_soon=around.call_soon,
+            remember=lambda target, resource: around.remember(target, resource, self.audience),
         )
         self._forget_at = None
         for codec in CODECS:
@@ -132,9 +137,10 @@ class Channel:
         self._spawn(self._subscribe_events(self.broadcast_id))
 
     def _deliverer(self, codec: Codec, hls: HlsBroadcast) -> Callable[[list[Arrived]], None]:
-        load = self._around.load
+        load, forget = self._around.load, self._around.forget
 
         def deliver(arrived: list[Arrived]) -> None:
+            forget()
             self.push[codec].chunks(arrived, load.batch)
             self.streams[codec].chunks(arrived)
             hls.append(codec, arrived)
@@ -143,6 +149,7 @@ class Channel:
 
     def _initialiser(self, codec: Codec, hls: HlsBroadcast) -> Callable[[bytes], None]:
         def initialise(data: bytes) -> None:
+            self._around.forget()
             self.push[codec].init(data)
             self.streams[codec].init(data)
             hls.set_init(codec, data)
@@ -166,6 +173,7 @@ class Channel:
     def _end(self, reason: str) -> None:
         """Sound is over: says so to all, and lets go of the bus."""
         self._ends_at = None
+        self._around.forget()
         for group in self.push.values():
             group.end(reason)
         for stream in self.streams.values():
@@ -202,6 +210,7 @@ class Channel:
         if self._forget_at is not None and now >= self._forget_at:
             self._forget_at = None
             self.hls = None
+            self._around.forget()
         for track in self.tracks.values():
             track.tick(now, live=self.status == "live")
         for group in self.push.values():

@@ -44,8 +44,8 @@ answer all who ask the same with it, for six target durations."""
 _MEDIA_CACHE: Headers = (("Cache-Control", "public, max-age=31536000, immutable"), *ANY_ORIGIN)
 _UNNAMED_CACHE: Headers = (("Cache-Control", "no-cache"), *ANY_ORIGIN)
 
-type Answer = Callable[[], Reply | None]
-"""The reply, or None as long as it has to wait."""
+type Answer = Callable[[], Resource | Reply | None]
+"""What is asked for, a refusal, or None as long as it has to wait."""
 
 
 class _Waiter(NamedTuple):
@@ -59,9 +59,14 @@ class Waiting:
     """Replies that wait for the playlists to go on."""
 
     def __init__(
-        self, *, now: Callable[[], float], call_soon: Callable[[Callable[[], None]], object]
+        self,
+        *,
+        now: Callable[[], float],
+        call_soon: Callable[[Callable[[], None]], object],
+        remember: Callable[[bytes, Resource], None],
     ) -> None:
         self._now = now
+        self._remember = remember
         self._call_soon = call_soon
         self._waiters: list[_Waiter] = []
         self._ready: list[_Waiter] = []
@@ -71,11 +76,17 @@ class Waiting:
 
     def answer(self, connection: Connection, request: Request, answer: Answer) -> None:
         """Replies now if it can be, else as soon as it can."""
-        reply = answer()
-        if reply is not None:
-            connection.reply(reply)
+        found = answer()
+        if found is not None:
+            connection.reply(self._reply(found, request))
         else:
             self._waiters.append(_Waiter(connection, request, answer, self._now() + BLOCK_FOR))
+
+    def _reply(self, found: Resource | Reply, request: Request) -> Reply:
+        if isinstance(found, Reply):
+            return found
+        self._remember(request.target, found)
+        return found.reply(request)
 
     def changed(self) -> None:
         """The playlists went on: looks through all who wait."""
@@ -90,11 +101,11 @@ class Waiting:
         for waiter in some:
             if waiter.connection.closed:
                 continue
-            reply = waiter.answer()
-            if reply is None:
+            found = waiter.answer()
+            if found is None:
                 self._waiters.append(waiter)
             else:
-                waiter.connection.reply(reply)
+                waiter.connection.reply(self._reply(found, waiter.request))
         if self._ready:
             self._call_soon(self._release)
 
@@ -162,7 +173,7 @@ class Rendition:
         """Another rendition went on, which this playlist reports."""
         self._playlists.clear()
 
-    def playlist(self, request: Request, others: Sequence[Rendition], *, skip: bool, blocking: bool) -> Reply:
+    def playlist(self, others: Sequence[Rendition], *, skip: bool, blocking: bool) -> Resource:
         """The playlist as it stands, rendered once for all who ask the same."""
         found = self._playlists.get((skip, blocking))
         if found is None:
@@ -171,14 +182,13 @@ class Rendition:
             cache = _BLOCKED_CACHE if blocking else _NEWEST_CACHE
             found = Resource(PLAYLIST_TYPE, body, cache, compress=True)
             self._playlists[skip, blocking] = found
-        return found.reply(request)
+        return found
 
-    def init_reply(self, request: Request, *, named: bool) -> Reply | None:
+    def init_segment(self, *, named: bool) -> Resource | None:
         """The init segment, None before it is known."""
-        resource = self.init if named else self._unnamed_init
-        return resource.reply(request) if resource is not None else None
+        return self.init if named else self._unnamed_init
 
-    def media(self, request: Request, number: int, part: int, *, named: bool) -> Reply | None:
+    def media(self, number: int, part: int, *, named: bool) -> Resource | None:
         """Segment `number` (part -1) or one of its parts; None when it is not there."""
         timeline = self.timeline
         span = timeline.segment_chunks(number) if part < 0 else timeline.part_chunks(number, part)
@@ -199,7 +209,7 @@ class Rendition:
             found = self._joined[key] = Resource(MEDIA_TYPE, data, cache, etag=tag)
             if len(self._joined) > JOINED:
                 self._joined.popitem(last=False)
-        return found.reply(request)
+        return found
 
 
 class HlsBroadcast:
@@ -213,12 +223,13 @@ class HlsBroadcast:
         bitrates: dict[Codec, int],
         now: Callable[[], float] = time.monotonic,
         call_soon: Callable[[Callable[[], None]], object],
+        remember: Callable[[bytes, Resource], None] = lambda target, resource: None,
     ) -> None:
         self.broadcast_id = broadcast_id
         self.renditions: dict[Codec, Rendition] = {
             codec: Rendition(broadcast_id, codec, window=window) for codec in CODECS
         }
-        self.waiting = Waiting(now=now, call_soon=call_soon)
+        self.waiting = Waiting(now=now, call_soon=call_soon, remember=remember)
         self._bitrates = bitrates
         self._index: Resource | None = None
         self._index_peaks: list[int] = []
@@ -301,7 +312,7 @@ class HlsBroadcast:
                 lambda: (
                     None
                     if timeline.is_empty and not timeline.ended
-                    else rendition.playlist(request, others, skip=skip, blocking=False)
+                    else rendition.playlist(others, skip=skip, blocking=False)
                 ),
             )
             return
@@ -318,7 +329,7 @@ class HlsBroadcast:
             connection,
             request,
             lambda: (
-                rendition.playlist(request, others, skip=skip, blocking=True)
+                rendition.playlist(others, skip=skip, blocking=True)
                 if timeline.has(wanted, wanted_part)
                 else None
             ),
@@ -328,7 +339,7 @@ class HlsBroadcast:
         self, connection: Connection, request: Request, rendition: Rendition, name: bytes, *, named: bool
     ) -> bool:
         if name == b"init.mp4":
-            self.waiting.answer(connection, request, lambda: rendition.init_reply(request, named=named))
+            self.waiting.answer(connection, request, lambda: rendition.init_segment(named=named))
             return True
         number, _, part = name[:-4].partition(b".")
         if not name.endswith(b".m4s") or not _number(number.decode("latin-1")):
@@ -337,11 +348,11 @@ class HlsBroadcast:
             return False
         wanted = (int(number), int(part) if part else -1)
 
-        def answer() -> Reply | None:
-            reply = rendition.media(request, *wanted, named=named)
-            if reply is None and rendition.timeline.hint != wanted:
+        def answer() -> Resource | Reply | None:
+            found = rendition.media(*wanted, named=named)
+            if found is None and rendition.timeline.hint != wanted:
                 return problem(404, "Not in the window", "This part of the sound is not here (any more).")
-            return reply
+            return found
 
         self.waiting.answer(connection, request, answer)
         return True

@@ -28,7 +28,7 @@ _ALWAYS: Headers = (("X-Content-Type-Options", "nosniff"),)
 class Request:
     """One request, complete. `headers` holds lower-case names of those the edge looks at."""
 
-    __slots__ = ("headers", "http10", "keep_alive", "method", "path", "query")
+    __slots__ = ("_path", "_query", "headers", "http10", "keep_alive", "method", "target")
 
     def __init__(
         self,
@@ -39,15 +39,30 @@ class Request:
         keep_alive: bool = True,
         http10: bool = False,
     ) -> None:
-        path, _, query = target.partition(b"?")
-        if b"%" in path:
-            path = unquote(path.decode("latin-1"), errors="replace").encode()
         self.method = method
-        self.path = path
-        self.query = query
+        self.target = target
+        self._path: bytes | None = None
+        self._query = b""
         self.headers = headers
         self.keep_alive = keep_alive
         self.http10 = http10
+
+    @property
+    def path(self) -> bytes:
+        """The target up to "?", percent-decoded."""
+        if self._path is None:
+            path, _, self._query = self.target.partition(b"?")
+            if b"%" in path:
+                path = unquote(path.decode("latin-1"), errors="replace").encode()
+            self._path = path
+        return self._path
+
+    @property
+    def query(self) -> bytes:
+        """The target after "?", as it came."""
+        if self._path is None:
+            self.path  # noqa: B018 (splits the target)
+        return self._query
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters; of a repeated one the first."""

@@ -270,17 +270,16 @@ class Connection(asyncio.Protocol):
         self._headers = {}
         self._head = self._body = self._fed = 0
         self._burst += 1
+        if self._burst > BURST_CAP:
+            self._too_many()
         if self._request is None and not self._queue and not self._paused:
             self._start(request)
             return
         if self._queue is None:
             self._queue = deque()
         self._queue.append(request)
-        if len(self._queue) > PIPELINE_CAP or self._burst > BURST_CAP:
-            self._stop(
-                problem(429, "Too many requests at once", "Wait for replies before asking again."),
-                "pipelining",
-            )
+        if len(self._queue) > PIPELINE_CAP:
+            self._too_many()
 
     # --- requests and replies ----------------------------------------------------------------
 
@@ -423,6 +422,10 @@ class Connection(asyncio.Protocol):
 
     def _too_large(self) -> None:
         self._stop(self._head_reply())
+
+    def _too_many(self) -> None:
+        detail = "Wait for replies before asking again."
+        self._stop(problem(429, "Too many requests at once", detail), "pipelining")
 
     def _going(self) -> httptools.HttpRequestParser:
         """The parser, unless the connection is ending: then what else was read is not parsed."""

@@ -1,0 +1,107 @@
+"""How many push listeners one core can serve: `python benchmarks/edge_push.py [--listeners 4000]`.
+
+Opens that many listeners of one room (64 kbit/s Opus, 200 ms batches), lets them listen, and reads the
+edge process's CPU time: listeners a core = listeners / share of a core.
+The listeners live in a process of their own that takes what has come once a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import multiprocessing.connection
+import socket
+import time
+
+from edge_common import Results, cpu_seconds, raise_descriptor_limit, resident_bytes, stand
+
+REQUEST = b"GET /r/hall/live HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+
+
+def listen(port: int, count: int, pipe: multiprocessing.connection.Connection) -> None:
+    """The listeners' process. Says "up"; after each "read" the bytes each has had since the last."""
+    raise_descriptor_limit()
+    sockets = []
+    for index in range(count):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
+        # Some thousand to an address, or its ports run out.
+        sock.bind((f"127.0.1.{1 + index // 4000}", 0))
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(REQUEST)
+        sock.setblocking(False)
+        sockets.append(sock)
+    pipe.send("up")
+    taken = [0] * count
+    closed = 0
+    while True:
+        for index, sock in enumerate(sockets):
+            try:
+                data = sock.recv(262_144)
+                taken[index] += len(data)
+                closed += not data
+            except BlockingIOError:
+                pass
+            except OSError:
+                closed += 1
+        if pipe.poll(0.5):
+            if pipe.recv() == "end":
+                return
+            pipe.send((min(taken), max(taken), sum(taken), closed))
+            taken = [0] * count
+
+
+async def measure(listeners: int, seconds: float, runs: int, results: Results) -> None:
+    async with stand(per_address=100_000) as place:
+        pid = place.edge.pid
+        await asyncio.sleep(1)
+        before, at = cpu_seconds(pid), time.monotonic()
+        await asyncio.sleep(5)
+        idle = (cpu_seconds(pid) - before) / (time.monotonic() - at)
+        empty = resident_bytes(pid)
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.Process(target=listen, args=(place.edge.port, listeners, theirs))
+        process.start()
+        await asyncio.to_thread(ours.recv)
+        await asyncio.sleep(3)
+        shares, rates, least = [], [], []
+        for _ in range(runs):
+            ours.send("read")
+            await asyncio.to_thread(ours.recv)
+            before, at = cpu_seconds(pid), time.monotonic()
+            await asyncio.sleep(seconds)
+            share = (cpu_seconds(pid) - before) / (time.monotonic() - at)
+            ours.send("read")
+            smallest, _, total, closed = await asyncio.to_thread(ours.recv)
+            if closed:
+                raise SystemExit(f"{closed} listeners lost their connection")
+            shares.append(share)
+            rates.append(total * 8 / listeners / (time.monotonic() - at) / 1000)
+            least.append(smallest * 8 / (time.monotonic() - at) / 1000)
+        full = resident_bytes(pid)
+        ours.send("end")
+        process.join()
+    results.add("listeners", [listeners], "listeners")
+    results.add("cpu_share", [share * 100 for share in shares], "% of a core")
+    results.add("cpu_share_idle", [idle * 100], "% of a core")
+    results.add("listeners_per_core", [listeners / share for share in shares], "listeners")
+    results.add("received", rates, "kbit/s each")
+    results.add("received_least", least, "kbit/s")
+    results.add("memory_per_listener", [(full - empty) / listeners / 1024], "kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--listeners", type=int, default=4000)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    raise_descriptor_limit()
+    results = Results("push")
+    asyncio.run(measure(options.listeners, options.seconds, options.runs, results))
+    results.finish()
+
+
+if __name__ == "__main__":
+    main()
