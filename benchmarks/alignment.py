@@ -17,7 +17,7 @@ HOP = RATE // 2
 SEARCH = round(0.12 * RATE)
 """How far around its usual lag a window is looked for: six frames either way."""
 JUMP = round(0.005 * RATE)
-"""Neighbouring windows whose lags differ by more have a jump between them; a lost frame is four times that."""
+"""Neighbouring windows whose lags differ by more have a jump between them. A frame is four times that."""
 ACTIVE_DBFS = -45.0
 DOMINANT_DB = 30.0
 

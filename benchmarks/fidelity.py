@@ -180,9 +180,8 @@ def _judge_return(report: Report, name: str, found: OwnVoice) -> None:
 
 def show(report: Report) -> None:
     """Two small tables."""
-    print(
-        f"{'door':<10}{'corr.':>8}{'worst s':>9}{'lags ms':>20}{'spread':>8}{'jumps':>7}{'holes':>7}{'gaps':>6}"
-    )
+    head = f"{'door':<10}{'corr.':>8}{'worst s':>9}{'lags ms':>20}"
+    print(f"{head}{'spread':>8}{'jumps':>7}{'holes':>7}{'gaps':>6}")
     for door, row in report.doors.items():
         lags = " ".join(f"{lag:.0f}" for lag in row["lags_ms"])
         print(

@@ -49,7 +49,8 @@ def write_wav(path: Path, signal: Signal) -> None:
 def read_wav(path: Path) -> Signal:
     """What `write_wav` and `hustings listen --out` write."""
     with wave.open(str(path), "rb") as source:
-        return np.frombuffer(source.readframes(source.getnframes()), "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(source.readframes(source.getnframes()), "<i2")
+    return np.asarray(samples / 32768, np.float32)
 
 
 def _utterances(paths: list[Path]) -> list[Signal]:
@@ -68,7 +69,7 @@ def _at_48k(path: Path) -> Signal:
             frames = list(source.decode(source.streams.audio[0]))
     resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
     pieces = [piece.to_ndarray()[0] for frame in [*frames, None] for piece in resampler.resample(frame)]
-    return np.concatenate(pieces).astype(np.float32)
+    return np.asarray(np.concatenate(pieces), np.float32)
 
 
 def _normalised(signal: Signal) -> Signal:

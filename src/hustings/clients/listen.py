@@ -48,7 +48,9 @@ def listen(
         asyncio.run(listener.run(seconds))
     except KeyboardInterrupt:
         listener.sink.result.ended_by = "stopped"
-    return listener.sink.close()
+    finally:
+        result = listener.sink.close()
+    return result
 
 
 class Listener:
