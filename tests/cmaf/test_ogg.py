@@ -59,14 +59,15 @@ def test_headers() -> None:
     assert tags[4] == [b"OpusTags\x08\0\0\0Hustings\1\0\0\0\x12\0\0\0TITLE=Zwei St\xc3\xbchle"]
 
 
-def test_a_joiners_stream_has_no_hole_and_skips_until_the_decoder_has_converged() -> None:
+def test_a_joiners_stream_begins_with_page_0_and_skips_until_the_decoder_has_converged() -> None:
     writer = OggOpusWriter(1)
     shared = [
         writer.page([b"packet"] * 10, media_time=seq * 9_600, samples=9_600, number=seq + 2)
         for seq in range(50, 53)
     ]
-    found = pages(writer.headers(52, joining=True) + b"".join(shared))
-    assert [page[3] for page in found] == [50, 51, 52, 53, 54]
+    assert writer.headers(52) == writer.headers(52, joining=True)
+    found = pages(writer.headers(52) + b"".join(shared))
+    assert [page[3] for page in found] == [0, 1, 52, 53, 54]
     assert struct.unpack_from("<10xH", found[0][4][0]) == (JOIN_PRE_SKIP,)
     # RFC 7845 section 4: all samples up to the end of the page, pre-skip included.
     assert [page[1] for page in found[2:]] == [51 * 9_600, 52 * 9_600, 53 * 9_600]

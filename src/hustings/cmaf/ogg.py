@@ -54,8 +54,10 @@ def ogg_page(packets: Sequence[bytes], *, granule: int, serial: int, number: int
 class OggOpusWriter:
     """Pages of one mono Opus program that any number of listeners share.
 
-    A listener gets `headers(number)` of their own, whose page numbers lead up to the first shared
-    page `number` they are sent: so nobody sees a hole in the page numbers, whenever they join.
+    A listener gets `headers(number)` before the first shared page `number` they are sent. Headers are
+    pages 0 and 1 for everybody: a libogg decoder takes any other beginning for a hole before the first
+    header and gives up (opusinfo does). So who joins in mid-stream sees one jump of page numbers after
+    the headers, as with every Icecast server, and decoders pass over it.
     """
 
     def __init__(
@@ -72,16 +74,19 @@ class OggOpusWriter:
         if title:
             self._comments["TITLE"] = title
 
-    def headers(self, number: int = 2, *, joining: bool = False) -> bytes:
+    def headers(self, number: int = 2, *, joining: bool | None = None) -> bytes:
         """OpusHead and OpusTags, each on its page (RFC 7845 section 3), before shared page `number` >= 2.
 
-        `joining`: the listener enters in mid-stream, so their decoder has to converge first.
+        `joining`: the listener enters in mid-stream, so their decoder has to converge first (when not
+        given: unless `number` is 2).
         """
+        if joining is None:
+            joining = number != 2
         pre_skip = max(JOIN_PRE_SKIP, self.pre_skip) if joining else self.pre_skip
         # RFC 7845 5.1: version 1, channels, pre-skip, input sample rate, output gain, mapping family 0.
         head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, pre_skip, 48_000, 0, 0)
-        first = ogg_page([head], granule=0, serial=self.serial, number=number - 2, flags=_BEGINS)
-        return first + ogg_page([self._tags()], granule=0, serial=self.serial, number=number - 1)
+        first = ogg_page([head], granule=0, serial=self.serial, number=0, flags=_BEGINS)
+        return first + ogg_page([self._tags()], granule=0, serial=self.serial, number=1)
 
     def _tags(self) -> bytes:
         """RFC 7845 section 5.2. Cut to what one page holds: titles here are lines, not books."""
