@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -29,24 +29,32 @@ _IPV6 = re.compile(
 _SECRET = re.compile(r"(?i)(\bbearer\s+|\bticket[=:]\s?|\btoken[=:]\s?|//[^\s/@:]*:)[\w.~+/=-]{8,}@?")
 
 
+class LineSink(Protocol):
+    """What takes log lines."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 def scrub(line: str) -> str:
     """`line` without IP addresses, tickets, tokens and passwords in URLs."""
     return _IPV6.sub("[address]", _IPV4.sub("[address]", _SECRET.sub(r"\1[secret]", line)))
 
 
 class _Text:
-    """`20:00:01.123 info     stage    event key=value`."""
+    """`stage    20:00:01.123 info     event key=value`."""
 
     def __init__(self, role: str) -> None:
         self._role = "" if os.environ.get(SUPERVISED) else f"{role:<8} "
 
     def __call__(self, _logger: object, _method: str, event: Event) -> str:
-        time = event.pop("timestamp", "")
+        time = event.pop("timestamp", "")[:12]
         level = event.pop("level", "info")
         message = event.pop("event", "")
         exception = event.pop("exception", None)
         rest = "".join(f" {key}={value}" for key, value in event.items() if not key.startswith("_"))
-        line = f"{time} {level:<8} {self._role}{message}{rest}"
+        line = f"{self._role}{time} {level:<8} {message}{rest}"
         return f"{line}\n{exception}" if exception else line
 
 
@@ -54,8 +62,12 @@ def _scrubbed(_logger: object, _method: str, rendered: str) -> str:
     return scrub(rendered)
 
 
-def configure_logging(role: str, *, json_lines: bool) -> None:
-    """Sets up structlog and the standard library's logging for this process; may be called again."""
+def configure_logging(role: str, *, json_lines: bool, stream: LineSink | None = None) -> None:
+    """Sets up structlog and the standard library's logging for this process; may be called again.
+
+    Lines go to `stream`, or stderr.
+    """
+    sink: Any = stream or sys.stderr
     structlog.contextvars.clear_contextvars()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -72,10 +84,10 @@ def configure_logging(role: str, *, json_lines: bool) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sink),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -42,6 +42,7 @@ class Child:
         environment: Mapping[str, str],
         logs: LogWriter,
         clock: Clock,
+        tidy: Callable[[str], str] = str,
     ) -> None:
         self.name = name
         self.ready = asyncio.Event()
@@ -52,6 +53,7 @@ class Child:
         self._environment = environment
         self._logs = logs
         self._clock = clock
+        self._tidy = tidy
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._patience = 0.0
@@ -91,7 +93,7 @@ class Child:
         started = self._clock.monotonic()
         self._process = process = await self._start()
         assert process.stdout is not None
-        logs = asyncio.create_task(self._logs.forward(self.name, process.stdout))
+        logs = asyncio.create_task(self._logs.forward(self.name, process.stdout, self._tidy))
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,6 +11,7 @@ import json
 import queue
 import sys
 import threading
+from collections.abc import Callable
 
 from prometheus_client import Counter
 
@@ -22,7 +23,7 @@ MAX_WAITING = 4096
 
 
 class LogWriter:
-    """Writes lines to stderr from a thread of its own."""
+    """Writes lines to stderr from a thread of its own; it takes the supervisor's own too."""
 
     def __init__(self, *, json_lines: bool) -> None:
         self._json = json_lines
@@ -38,13 +39,23 @@ class LogWriter:
             text = line
         else:
             text = json.dumps({"role": role, "event": line})
+        self.write(text + "\n")
+
+    def write(self, text: str) -> int:
+        """Takes `text` without waiting."""
         try:
-            self._waiting.put_nowait(text.encode() + b"\n")
+            self._waiting.put_nowait(text.encode("utf-8", "replace"))
         except queue.Full:
             _dropped.inc()
+        return len(text)
 
-    async def forward(self, role: str, stream: asyncio.StreamReader) -> None:
-        """Passes on `stream` until its end."""
+    def flush(self) -> None:
+        """The thread flushes after each line."""
+
+    async def forward(
+        self, role: str, stream: asyncio.StreamReader, tidy: Callable[[str], str] = str
+    ) -> None:
+        """Passes on `stream` until its end, each line through `tidy`; what that leaves empty is left out."""
         while True:
             try:
                 raw = await stream.readuntil(b"\n")
@@ -54,11 +65,11 @@ class LogWriter:
                 return
             except asyncio.LimitOverrunError as long:
                 raw = await stream.readexactly(max(1, long.consumed))
-            if keep := _text(raw):
+            if keep := tidy(_text(raw)):
                 self.line(role, keep)
 
-    def close(self) -> None:
-        """Writes what waits, for a second at most."""
+    def finish(self) -> None:
+        """Writes what waits, for a second at most. Nothing may be written after it."""
         try:
             self._waiting.put_nowait(None)
         except queue.Full:

@@ -23,7 +23,7 @@ from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.metrics_door import MetricsDoor
-from hustings.supervisor.nats_server import NatsServer
+from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
 
 log = structlog.get_logger()
@@ -39,9 +39,19 @@ type Say = Callable[[str], None]
 
 
 class Supervisor:
-    """One node. Raises HustingsError from `__init__` when folder or doors cannot be had."""
+    """One node. Raises HustingsError from `__init__` when folder or doors cannot be had.
 
-    def __init__(self, settings: Settings, say: Say, clock: Clock | None = None) -> None:
+    `say` gets one line per ready door; `command` tells how a role is started (tests start others).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        *,
+        clock: Clock | None = None,
+        command: Callable[..., list[str]] = role_command,
+    ) -> None:
         self._clock: Clock = clock or SystemClock()
         self._say = say
         self._folder = DataFolder(settings.data)
@@ -53,28 +63,28 @@ class Supervisor:
             self._folder.close()
             raise
         self._logs = LogWriter(json_lines=settings.log_json)
+        configure_logging("server", json_lines=settings.log_json, stream=self._logs)
         self._bus_url = self._nats.url if self._nats else settings.bus
-        self._children = self._make_children(settings)
+        self._children = self._make_children(settings, command)
         self._texts: dict[str, str] = {}
         self._opened: set[str] = set()
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
         self._started = self._clock.monotonic()
 
-    def _make_children(self, settings: Settings) -> dict[str, Child]:
+    def _make_children(self, settings: Settings, command: Callable[..., list[str]]) -> dict[str, Child]:
         environment = child_environment(settings, self.doors, self._bus_url)
         edges = settings.edges or max(1, len(os.sched_getaffinity(0)) - 1)
         commands = {
-            "stage": role_command("stage"),
-            "studio": role_command("studio"),
-            **{f"edge-{index}": role_command("edge", str(index)) for index in range(edges)},
+            "stage": command("stage"),
+            "studio": command("studio"),
+            **{f"edge-{index}": command("edge", str(index)) for index in range(edges)},
         }
         children = {
-            name: Child(name, command, environment, self._logs, self._clock)
-            for name, command in commands.items()
+            name: Child(name, argv, environment, self._logs, self._clock) for name, argv in commands.items()
         }
         if self._nats:
-            bus = Child("bus", tethered(self._nats.command), {}, self._logs, self._clock)
+            bus = Child("bus", tethered(self._nats.command), {}, self._logs, self._clock, tidy)
             children = {"bus": bus, **children}
         return children
 
@@ -150,7 +160,7 @@ class Supervisor:
             self._nats.forget()
         self._folder.close()
         log.info("stopped")
-        self._logs.close()
+        self._logs.finish()
 
     async def _kill_when_told(self) -> None:
         await self._kill.wait()
@@ -256,7 +266,6 @@ def serve(settings: Settings, say: Say) -> None:
 
     `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
     """
-    configure_logging("server", json_lines=settings.log_json)
     asyncio.run(_serve(settings, say))
 
 
@@ -265,6 +274,6 @@ async def _serve(settings: Settings, say: Say) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # Under nohup SIGHUP is ignored, and stays so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, supervisor.stop)
     await supervisor.run()

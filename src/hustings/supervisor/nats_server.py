@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import sysconfig
@@ -14,6 +15,7 @@ from hustings.supervisor.doors import free_port
 from hustings.supervisor.folder import DataFolder
 
 USER = "hustings"
+_PID = re.compile(r"^\[\d+\] ")
 
 _CONFIG = """\
 listen: "127.0.0.1:{port}"
@@ -48,6 +50,16 @@ class NatsServer:
     def forget(self) -> None:
         """Removes the file with the credential."""
         self._config.unlink(missing_ok=True)
+
+
+def tidy(line: str) -> str:
+    """nats-server's log line without its process id; empty for what is no news.
+
+    It also warns of the plain password in its file, which is readable by the owner only.
+    """
+    if "[INF]" in line or "Plaintext passwords" in line:
+        return ""
+    return _PID.sub("", line)
 
 
 def find_program() -> Path:
