@@ -1,0 +1,153 @@
+// LL-HLS: native where the browser truly has it, else hls.js, which is loaded only now.
+
+import { Backoff } from "./backoff.js";
+
+/** `canPlayType` answers "maybe" in browsers that then fail; ManagedMediaSource marks those that do it well. */
+export function nativeHls() {
+  return "ManagedMediaSource" in window;
+}
+
+export class HlsPlayer {
+  /**
+   * @param {HTMLAudioElement} audio
+   * @param {string} url of the multivariant playlist
+   * @param {import("./mse_player.js").PlayerListener} listener
+   */
+  constructor(audio, url, listener) {
+    this._audio = audio;
+    this._url = url;
+    this._listener = listener;
+    this._abort = new AbortController();
+    this._backoff = new Backoff(1, 10);
+    this._begunAt = performance.now();
+    this._played = false;
+    /** @type {import("./mse_player.js").PlayState} */
+    this.playState = "connecting";
+    this.stalls = 0;
+    this.discontinuities = 0;
+    /** @type {number | null} */
+    this.firstAudio = null;
+    /** @type {any} */
+    this._hls = null;
+  }
+
+  start() {
+    this._begunAt = performance.now();
+    const options = { signal: this._abort.signal };
+    this._audio.addEventListener("playing", () => this._playing(), options);
+    this._audio.addEventListener("waiting", () => this._waiting(), options);
+    this._audio.addEventListener("ended", () => this._set("ended"), options);
+    this._audio.addEventListener("pause", () => {
+      if (this._played && !this._audio.ended && this.playState === "playing") this._listener.interrupted();
+    }, options);
+    if (nativeHls()) {
+      this._audio.addEventListener("error", () => this._retry(), options);
+      this._audio.src = this._url;
+    } else {
+      void this._load();
+    }
+    this._play();
+  }
+
+  stop() {
+    this._abort.abort();
+    clearTimeout(this._timer);
+    this._hls?.destroy();
+    this._audio.pause();
+    this._audio.removeAttribute("src");
+    this._audio.load();
+  }
+
+  get ahead() {
+    const ranges = this._audio.buffered;
+    return ranges.length ? Math.max(0, ranges.end(ranges.length - 1) - this._audio.currentTime) : 0;
+  }
+
+  get mediaTime() {
+    return null;
+  }
+
+  /** By EXT-X-PROGRAM-DATE-TIME, so between the mixer and the ear. */
+  get latencyMs() {
+    if (!this._played) return null;
+    const date = this._hls ? this._hls.playingDate : /** @type {any} */ (this._audio).getStartDate?.();
+    if (!date || Number.isNaN(date.getTime())) return null;
+    const heard = this._hls ? date.getTime() : date.getTime() + this._audio.currentTime * 1000;
+    const ms = Date.now() - heard;
+    return ms > 0 && ms < 60_000 ? ms : null;
+  }
+
+  async _load() {
+    try {
+      const { default: Hls } = await import("../vendor/hls.light.min.mjs");
+      if (this._abort.signal.aborted) return;
+      if (!Hls.isSupported()) return this._set("failed");
+      const hls = (this._hls = new Hls({
+        // A worker would come from a blob: address, which the page's policy forbids on purpose.
+        enableWorker: false, lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.06,
+        liveDurationInfinity: true,
+      }));
+      hls.on(Hls.Events.ERROR, (/** @type {string} */ _name, /** @type {any} */ data) => this._error(Hls, data));
+      hls.loadSource(this._url);
+      hls.attachMedia(this._audio);
+    } catch {
+      this._set("failed");
+    }
+  }
+
+  /** @param {any} Hls @param {any} data */
+  _error(Hls, data) {
+    if (!data.fatal) return;
+    const status = data.response?.code;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !this._recovered) {
+      this._recovered = true;
+      this._hls.recoverMediaError();
+    } else if (status === 404 || status === 410) {
+      this._set(this._played ? "ended" : "closed");
+    } else {
+      this._retry(status === 503 || status === 429);
+    }
+  }
+
+  _retry(full = false) {
+    const seconds = this._backoff.next() + (full ? 4 : 0);
+    this._set(full ? "full" : "reconnecting", { seconds });
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      if (this._hls) {
+        this._hls.loadSource(this._url);
+        this._hls.startLoad();
+      } else {
+        this._audio.src = this._url;
+      }
+      this._play();
+    }, seconds * 1000);
+  }
+
+  _play() {
+    this._audio.play().catch((error) => {
+      if (error?.name === "NotAllowedError") this._set("blocked");
+    });
+  }
+
+  _playing() {
+    this._played = true;
+    this._recovered = false;
+    this._backoff.reset();
+    this.firstAudio ??= (performance.now() - this._begunAt) / 1000;
+    this._set("playing");
+  }
+
+  _waiting() {
+    if (!this._played || this._audio.seeking) return;
+    this.stalls += 1;
+    this._set("reconnecting");
+  }
+
+  /** @param {import("./mse_player.js").PlayState} state @param {{seconds?: number}} [detail] */
+  _set(state, detail) {
+    if (this._abort.signal.aborted || this.playState === state) return;
+    this.playState = state;
+    this._listener.state(state, detail);
+  }
+}

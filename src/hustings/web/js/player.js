@@ -1,0 +1,131 @@
+// Chooses the door to the sound and stays with it: push, or HLS where push cannot be. No UI.
+
+import { MsePlayer, mseCodec } from "./mse_player.js";
+
+/**
+ * @typedef {"idle" | "scheduled" | import("./mse_player.js").PlayState} State
+ * @typedef {{live?: string, hls?: string}} Doors
+ * @typedef {{door: string, firstAudio: number | null, ahead: number, latencyMs: number | null, stalls: number,
+ *   discontinuities: number, mediaTime: number | null}} Stats
+ */
+
+export class Player {
+  /**
+   * @param {HTMLAudioElement} audio
+   * @param {string} forced "push", "hls" or "" for the best this browser has
+   * @param {{changed: (state: State, detail: {seconds?: number}) => void, event: (event: Record<string, any>) => void}} listener
+   */
+  constructor(audio, forced, listener) {
+    this._audio = audio;
+    this._forced = forced;
+    this._listener = listener;
+    /** @type {Doors} */
+    this._doors = {};
+    /** @type {MsePlayer | import("./hls_player.js").HlsPlayer | null} */
+    this._inner = null;
+    this._wanted = false;
+    this._attempt = 0;
+    this._pushFailed = false;
+    /** @type {State} */
+    this.state = "idle";
+  }
+
+  /** @param {Doors} doors what the room offers now; a waiting player goes in as soon as there is one */
+  offer(doors) {
+    const before = this._doors;
+    this._doors = doors;
+    if (!this._wanted || this.state === "ended") return;
+    if (this.state === "scheduled" && this._choose()) void this._connect();
+    else if (this._inner && this._door === "hls" && !before.hls && doors.hls) void this._connect();
+  }
+
+  /** From a click: the browser lets sound through only then. */
+  start() {
+    this._wanted = true;
+    void this._connect();
+  }
+
+  stop() {
+    this._wanted = false;
+    this._attempt += 1;
+    this._inner?.stop();
+    this._inner = null;
+    this._set("idle");
+  }
+
+  /** @returns {Stats} */
+  get stats() {
+    const inner = this._inner;
+    return {
+      door: this._door ?? "",
+      firstAudio: inner?.firstAudio ?? null,
+      ahead: inner?.ahead ?? 0,
+      latencyMs: inner?.latencyMs ?? null,
+      stalls: inner?.stalls ?? 0,
+      discontinuities: inner?.discontinuities ?? 0,
+      mediaTime: inner?.mediaTime ?? null,
+    };
+  }
+
+  /** @returns {"push" | "hls" | null} */
+  _choose() {
+    const { live, hls } = this._doors;
+    if (this._forced === "hls") return hls ? "hls" : null;
+    if (this._forced === "push") return live ? "push" : null;
+    // iPhones stop everything but a plain media element when the screen locks, so they get HLS.
+    const phone = /iPhone|iPad|iPod/.test(navigator.userAgent) || !("MediaSource" in window);
+    if (!phone && !this._pushFailed && mseCodec()) return live ? "push" : null;
+    return hls ? "hls" : null;
+  }
+
+  async _connect() {
+    const attempt = ++this._attempt;
+    this._inner?.stop();
+    this._inner = null;
+    this._door = this._choose();
+    if (!this._door) {
+      this._unlock();
+      return this._set("scheduled");
+    }
+    this._set("connecting");
+    const listener = {
+      state: (/** @type {State} */ state, /** @type {any} */ detail) => this._inner && attempt === this._attempt && this._inside(state, detail),
+      event: (/** @type {Record<string, any>} */ event) => this._listener.event(event),
+      interrupted: () => attempt === this._attempt && this.stop(),
+    };
+    if (this._door === "push") {
+      this._inner = new MsePlayer(this._audio, this._doors.live ?? "", mseCodec() ?? "opus", listener);
+    } else {
+      const { HlsPlayer } = await import("./hls_player.js");
+      if (attempt !== this._attempt) return;
+      this._inner = new HlsPlayer(this._audio, this._doors.hls ?? "", listener);
+    }
+    this._inner.start();
+  }
+
+  /** The click's permission is kept by starting the element at once, although there is nothing to play yet. */
+  _unlock() {
+    this._audio.play().catch(() => undefined);
+  }
+
+  /** @param {State} state @param {{seconds?: number, swallowed?: boolean}} [detail] */
+  _inside(state, detail = {}) {
+    if (state === "failed" && this._door === "push" && !this._forced) {
+      this._pushFailed = true;
+      void this._connect();
+    } else if (state === "closed") {
+      this._inner?.stop();
+      this._inner = null;
+      this._doors = {};
+      this._set("scheduled");
+    } else {
+      this._set(state, detail);
+    }
+  }
+
+  /** @param {State} state @param {{seconds?: number}} [detail] */
+  _set(state, detail = {}) {
+    this.state = state;
+    this._listener.changed(state, detail);
+  }
+}

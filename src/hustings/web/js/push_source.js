@@ -1,0 +1,148 @@
+// One endless push connection that comes back by itself. No UI, no media: it hands out records.
+
+import { Backoff } from "./backoff.js";
+import { BYE, Corrupt, RecordParser, readJson } from "./push.js";
+
+/** A record at least every second is promised (clock); silence this long means the line is dead. */
+const SILENCE = 4;
+/** A proxy that swallows the stream shows itself by an answer without any record for this long. */
+const SWALLOWED = 6;
+
+/**
+ * @typedef {object} SourceListener
+ * @property {(record: import("./push.js").PushRecord) => void} record
+ * @property {() => void} connected the first record of a connection has come
+ * @property {() => void} lost the connection is gone; another attempt follows by itself
+ * @property {(seconds: number) => void} full no place; the next attempt follows after so many seconds
+ * @property {(reason: "ended" | "closed" | "swallowed" | "corrupt") => void} over no further attempt is made
+ */
+
+export class PushSource {
+  /** @param {string} url @param {SourceListener} listener */
+  constructor(url, listener) {
+    this._url = url;
+    this._listener = listener;
+    this._backoff = new Backoff(0.8, 8);
+    this._corrupt = 0;
+    /** @type {AbortController | null} */
+    this._abort = null;
+    this._stopped = false;
+  }
+
+  start() {
+    void this._run();
+  }
+
+  /** Ends for good; no callback comes after it. */
+  stop() {
+    this._stopped = true;
+    this._abort?.abort();
+    this._wake?.();
+  }
+
+  async _run() {
+    while (!this._stopped) {
+      const wait = await this._connect();
+      if (this._stopped || wait === null) return;
+      await this._sleep(wait);
+    }
+  }
+
+  /** One connection from beginning to end. @returns {Promise<number | null>} seconds to wait, null: over */
+  async _connect() {
+    const abort = (this._abort = new AbortController());
+    try {
+      const answer = await fetch(this._url, { signal: abort.signal, cache: "no-store" });
+      if (answer.status === 503 || answer.status === 429) return this._full(answer);
+      if (answer.status === 404 || answer.status === 409 || answer.status === 410) return this._over("closed");
+      if (!answer.ok || !answer.body) throw new Error(`push: ${answer.status}`);
+      return await this._read(answer.body.getReader(), abort);
+    } catch (error) {
+      abort.abort();
+      if (this._stopped) return null;
+      if (error instanceof Corrupt && ++this._corrupt > 2) return this._over("corrupt");
+      this._listener.lost();
+      return this._backoff.next();
+    }
+  }
+
+  /**
+   * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+   * @param {AbortController} abort
+   * @returns {Promise<number | null>}
+   */
+  async _read(reader, abort) {
+    const parser = new RecordParser();
+    let any = false;
+    let timer = 0;
+    let swallowed = false;
+    const watch = (/** @type {number} */ seconds) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        swallowed = !any;
+        abort.abort();
+      }, seconds * 1000);
+    };
+    try {
+      watch(SWALLOWED);
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) throw new Error("push: closed");
+        for (const record of parser.push(value)) {
+          if (this._stopped) return null;
+          if (!any) {
+            any = true;
+            this._backoff.reset();
+            this._listener.connected();
+          }
+          if (record.type === BYE) {
+            abort.abort();
+            return this._bye(readJson(record.payload).reason);
+          }
+          this._listener.record(record);
+        }
+        if (any) watch(SILENCE);
+      }
+    } catch (error) {
+      if (swallowed && !this._stopped) return this._over("swallowed");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** @param {unknown} reason */
+  _bye(reason) {
+    if (reason === "ended") return this._over("ended");
+    this._listener.lost();
+    // A draining process has others beside it on the same port: come back soon, but not all at once.
+    return reason === "draining" ? Math.random() * 0.8 : 1 + this._backoff.next();
+  }
+
+  /** @param {Response} answer */
+  _full(answer) {
+    void answer.body?.cancel();
+    const asked = Number(answer.headers.get("Retry-After"));
+    const seconds = (asked > 0 && asked < 600 ? asked : 5) * (1 + Math.random() * 0.3);
+    this._listener.full(seconds);
+    return seconds;
+  }
+
+  /** @param {"ended" | "closed" | "swallowed" | "corrupt"} reason */
+  _over(reason) {
+    this._stopped = true;
+    this._listener.over(reason);
+    return null;
+  }
+
+  /** @param {number} seconds */
+  _sleep(seconds) {
+    return new Promise((/** @type {(value: void) => void} */ resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      this._wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,199 @@
+// Draws a room's public state into the page: state line, seats, other doors. It draws what the server drew,
+// with the server's own markup (the page's <template> elements).
+
+import { clock, clockTime, countdown, date, initials, isToday, span } from "./format.js";
+
+/**
+ * @typedef {{id: string, name: string, role: string, connected: boolean, speaking: boolean, muted: boolean,
+ *   muted_by_host: boolean, talked_seconds: number}} Participant
+ * @typedef {{name: string, role: string, state: string, since: string}} Invitation
+ * @typedef {{slug: string, title: string, status: string, scheduled_at: string | null, opened_at: string | null,
+ *   started_at: string | null, ended_at: string | null, broadcast: string | null, listeners: number,
+ *   participants: Participant[], invitations: Invitation[], links: Record<string, string>}} Room
+ */
+
+/** Seconds around the scheduled time that still count as punctual. */
+const PUNCTUAL = 60;
+/** Further away than this a date says more than a countdown. */
+const COUNT_DOWN_WITHIN = 36 * 3600;
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * The words after the badge, and the paragraph under the title. Pure.
+ * @param {Room} room @param {import("./strings.js").Strings} strings @param {Date} now
+ * @returns {{when: string, mark: string, tone: "" | "good" | "warn", lead: string}}
+ */
+export function describe(room, strings, now) {
+  const { t, lang } = strings;
+  const at = (/** @type {string} */ iso, withSeconds = false) =>
+    (isToday(iso, now) ? "" : `${date(iso, lang)}, `) + clock(iso, lang, withSeconds);
+  const said = { when: "", mark: "", tone: /** @type {"" | "good" | "warn"} */ (""), lead: "" };
+  const planned = room.scheduled_at;
+  const left = planned ? (Date.parse(planned) - now.getTime()) / 1000 : 0;
+  if (room.status === "scheduled" || room.status === "open") {
+    if (planned) {
+      said.when = room.status === "scheduled" ? at(planned) : t("state.scheduled_for", { time: at(planned) });
+      if (left < COUNT_DOWN_WITHIN) said.mark = left > 0 ? t("state.starts_in", { time: countdown(left) }) : t("state.due");
+    }
+    if (room.status === "open") said.lead = t("state.open_lead");
+    else said.lead = planned ? t("state.when_ready_at", { time: at(planned) }) : `${t("state.when_ready")}.`;
+  } else if (room.status === "ended") {
+    const lasted = room.started_at && room.ended_at ? (Date.parse(room.ended_at) - Date.parse(room.started_at)) / 1000 : 0;
+    said.when = [
+      room.ended_at ? `${date(room.ended_at, lang)}, ${clock(room.ended_at, lang)}` : "",
+      lasted > 0 ? t("state.ended_lasted", { time: span(lasted) }) : "",
+    ].filter(Boolean).join(" · ");
+    said.lead = t("state.ended_lead");
+  } else if (room.started_at) {
+    said.when = t("state.live_since", { time: at(room.started_at, true) });
+    if (planned) Object.assign(said, punctuality((Date.parse(room.started_at) - Date.parse(planned)) / 1000, t));
+    if (room.status === "paused") said.lead = t("state.paused_lead");
+  }
+  return said;
+}
+
+/** @param {number} late seconds @param {import("./strings.js").Translate} t */
+function punctuality(late, t) {
+  if (Math.abs(late) < PUNCTUAL) return { mark: t("state.on_time"), tone: /** @type {const} */ ("good") };
+  if (late < 0) return { mark: t("state.early", { time: span(-late) }), tone: /** @type {const} */ ("") };
+  return { mark: t("state.late", { time: span(late) }), tone: /** @type {const} */ ("warn") };
+}
+
+/** @param {Room} room @param {import("./strings.js").Strings} strings @param {Date} now */
+export function drawStateLine(room, strings, now) {
+  const badge = byId("badge");
+  badge.dataset.status = room.status;
+  setText(badge, strings.t(`status.${room.status}`));
+  const said = describe(room, strings, now);
+  setText(byId("when"), said.when);
+  const mark = byId("mark");
+  setText(mark, said.mark);
+  mark.className = said.tone;
+  mark.hidden = !said.mark;
+  setText(byId("lead"), said.lead);
+  byId("lead").hidden = !said.lead;
+  byId("listening").hidden = !["open", "live", "paused"].includes(room.status);
+  setText(byId("count"), strings.n("room.listening", room.listeners));
+}
+
+/** @param {Room} room */
+export function drawDoors(room) {
+  for (const [id, name] of [["link-ogg", "stream_ogg"], ["link-aac", "stream_aac"], ["link-hls", "hls"]]) {
+    const link = /** @type {HTMLAnchorElement} */ (byId(id));
+    link.href = room.links[name] ?? "#";
+    /** @type {HTMLElement} */ (link.closest("li")).hidden = !room.links[name];
+  }
+  byId("ways").hidden = !(room.links.stream_ogg || room.links.stream_aac || room.links.hls);
+}
+
+/** The seats; an element stays the same as long as its person does, so that nothing jumps or is read twice. */
+export class Seats {
+  /** @param {HTMLElement} list @param {import("./strings.js").Strings} strings */
+  constructor(list, strings) {
+    this._list = list;
+    this._strings = strings;
+    /** @type {Map<string, Participant>} */
+    this._people = new Map();
+  }
+
+  /** @param {Room} room */
+  draw(room) {
+    const here = new Map([...this._list.querySelectorAll("[data-id]")].map((seat) => [seat.getAttribute("data-id"), seat]));
+    /** @type {Element[]} */
+    const seats = [];
+    this._people.clear();
+    for (const person of room.participants) {
+      const seat = /** @type {HTMLElement} */ (here.get(person.id) ?? fromTemplate("seat-template"));
+      this._people.set(person.id, { ...person });
+      seat.dataset.id = person.id;
+      this._fill(seat, person);
+      seats.push(seat);
+    }
+    for (const invitation of room.invitations) seats.push(this._invited(invitation));
+    if (seats.length !== this._list.children.length || seats.some((seat, i) => this._list.children[i] !== seat)) {
+      this._list.replaceChildren(...seats);
+    }
+    this._list.hidden = !seats.length;
+    byId("nobody").hidden = Boolean(seats.length);
+  }
+
+  /** @param {Record<string, any>} event in band: speaking, muted, joined, left */
+  happened(event) {
+    const person = this._people.get(String(event.participant_id ?? ""));
+    if (!person) return false;
+    if (event.kind === "speaking") person.speaking = Boolean(event.speaking);
+    else if (event.kind === "muted") person.muted = Boolean(event.muted);
+    else if (event.kind === "joined") person.connected = true;
+    else if (event.kind === "left") person.connected = person.speaking = false;
+    else return false;
+    this._redraw(person);
+    return true;
+  }
+
+  /** Talk time runs on while somebody speaks. @param {number} seconds since the last call */
+  tick(seconds) {
+    for (const person of this._people.values()) {
+      if (!person.speaking || person.muted) continue;
+      person.talked_seconds += seconds;
+      this._redraw(person);
+    }
+  }
+
+  /** How loud the sound is that is heard now, for the rings of those who speak. @param {number} level 0..1 */
+  loudness(level) {
+    for (const ring of this._list.querySelectorAll("[data-speaking] .ring")) {
+      /** @type {HTMLElement} */ (ring).style.setProperty("--level", level.toFixed(2));
+    }
+  }
+
+  /** @param {Participant} person */
+  _redraw(person) {
+    const seat = this._list.querySelector(`[data-id="${CSS.escape(person.id)}"]`);
+    if (seat) this._fill(/** @type {HTMLElement} */ (seat), person);
+  }
+
+  /** @param {HTMLElement} seat @param {Participant} person */
+  _fill(seat, person) {
+    const { t } = this._strings;
+    const speaking = person.speaking && !person.muted;
+    seat.toggleAttribute("data-speaking", speaking);
+    seat.toggleAttribute("data-muted", person.muted);
+    seat.dataset.connected = person.connected ? "yes" : "no";
+    const note = person.muted ? t(person.muted_by_host ? "seat.muted_by_host" : "seat.muted")
+      : !person.connected ? t("seat.away") : speaking ? t("seat.speaking") : "";
+    setPart(seat, "role", t(`role.${person.role}`));
+    setPart(seat, "note", note);
+    setPart(seat, "initials", initials(person.name));
+    setPart(seat, "name", person.name);
+    setPart(seat, "talked", person.talked_seconds >= 1 ? t("seat.talked", { time: clockTime(person.talked_seconds) }) : t("seat.silent"));
+  }
+
+  /** @param {Invitation} invitation */
+  _invited(invitation) {
+    const { t, lang } = this._strings;
+    const seat = fromTemplate("invited-template");
+    setPart(seat, "role", t(`role.${invitation.role}`));
+    setPart(seat, "name", invitation.name);
+    setPart(seat, "answer", t(`invitation.${invitation.state}`, { date: date(invitation.since, lang) }));
+    return seat;
+  }
+}
+
+/** @param {string} id */
+function fromTemplate(id) {
+  const template = /** @type {HTMLTemplateElement} */ (byId(id));
+  return /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+}
+
+/** @param {HTMLElement} element @param {string} part @param {string} text */
+function setPart(element, part, text) {
+  const target = element.querySelector(`[data-part="${part}"]`);
+  if (target) setText(target, text);
+}
+
+/** Touches the page only where something changes. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

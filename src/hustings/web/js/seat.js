@@ -1,0 +1,171 @@
+// A seat on the stage that holds: a WHIP session which is opened again whenever it breaks. No UI.
+
+import { Backoff } from "./backoff.js";
+import { WhipRefused, WhipSession } from "./whip.js";
+
+/** Between two looks at a session's figures, ms. */
+const LOOK = 500;
+/** The stage sends 50 packets a second, talking or not: none for this long and it has forgotten us, s. */
+const SILENCE = 2;
+/** A connection may recover by itself for this long, s. */
+const PATIENCE = 2;
+/** A session that is not connected after this long will not be, s. */
+const SETTING_UP = 6;
+/** Sessions lost this soon after they stood, so many times in a row, mean that somebody else takes the seat. */
+const SHORT = 8;
+const TAKEN_AFTER = 3;
+
+/**
+ * @typedef {"off" | "connecting" | "doors" | "on" | "reconnecting" | "server" | "bad_ticket" | "rejected" | "elsewhere"} SeatState
+ * @typedef {{rtt: number | null, loss: number | null}} Line
+ */
+
+export class Seat {
+  /**
+   * @param {string} url WHIP @param {string} ticket
+   * @param {{changed: (state: SeatState, detail: {seconds?: number, reason?: string}) => void, sound: (stream: MediaStream) => void, line: (line: Line) => void}} listener
+   */
+  constructor(url, ticket, listener) {
+    this._url = url;
+    this._ticket = ticket;
+    this._listener = listener;
+    this._backoff = new Backoff(0.6, 4);
+    /** @type {WhipSession | null} */
+    this._session = null;
+    /** @type {MediaStreamTrack | null} */
+    this._track = null;
+    this._was = false;
+    this._shortLives = 0;
+    /** @type {SeatState} */
+    this.state = "off";
+    // Another window of this browser that takes the seat says so; two must not fight for it.
+    this._windows = "BroadcastChannel" in window ? new BroadcastChannel(`hustings seat ${url}`) : null;
+    this._windows?.addEventListener("message", ({ data }) => {
+      if (data === ticket && this.state !== "off") this._give("elsewhere");
+    });
+    window.addEventListener("pagehide", () => this._session?.close());
+    window.addEventListener("pageshow", (event) => event.persisted && this._track && this._again(0));
+    window.addEventListener("online", () => ["reconnecting", "server"].includes(this.state) && this._again(0));
+  }
+
+  /** @param {MediaStreamTrack} track */
+  take(track) {
+    this._track = track;
+    this._shortLives = 0;
+    this._was = false;
+    this._windows?.postMessage(this._ticket);
+    this._set("connecting");
+    void this._open();
+  }
+
+  leave() {
+    this._give("off");
+  }
+
+  /** The doors may have opened. */
+  tryNow() {
+    if (this.state === "doors") this._again(0);
+  }
+
+  /** @param {MediaStreamTrack} track another microphone */
+  async replace(track) {
+    this._track = track;
+    await this._session?.replace(track);
+  }
+
+  /** @param {SeatState} state @param {{seconds?: number, reason?: string}} [detail] */
+  _give(state, detail) {
+    clearTimeout(this._retry);
+    clearInterval(this._watch);
+    this._session?.close();
+    this._session = null;
+    this._track = null;
+    this._set(state, detail);
+  }
+
+  async _open() {
+    clearInterval(this._watch);
+    this._session?.close();
+    const track = this._track;
+    if (!track) return;
+    const session = (this._session = new WhipSession(this._url, this._ticket, {
+      sound: (stream) => this._session === session && this._listener.sound(stream),
+      state: (state) => this._session === session && this._peerState(session, state),
+    }));
+    this._openedAt = this._heardAt = performance.now();
+    try {
+      await session.open(track);
+      if (this._session === session) this._look(session);
+    } catch (error) {
+      session.close();
+      if (this._session === session) this._failed(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  _failed(error) {
+    if (!(error instanceof WhipRefused)) return this._again(this._backoff.next(), this._was ? "reconnecting" : "server");
+    const { status, message, retryAfter } = error;
+    if (status === 401 || status === 403) return this._give("bad_ticket");
+    if (status === 409) return this._again(3 + Math.random() * 2, "doors");
+    if (status >= 500 || status === 404 || status === 429) {
+      return this._again(Math.max(retryAfter, this._backoff.next()), this._was ? "reconnecting" : "server");
+    }
+    this._give("rejected", { reason: message });
+  }
+
+  /** @param {WhipSession} session @param {RTCPeerConnectionState} state */
+  _peerState(session, state) {
+    if (state === "connected") {
+      this._connectedAt = this._heardAt = performance.now();
+      this._was = true;
+      this._backoff.reset();
+      this._set("on");
+    } else if (state === "failed" || state === "closed") {
+      this._broken();
+    } else if (state === "disconnected") {
+      setTimeout(() => this._session === session && session.peer.connectionState !== "connected" && this._broken(), PATIENCE * 1000);
+    }
+  }
+
+  /** @param {WhipSession} session */
+  _look(session) {
+    let received = 0;
+    clearInterval(this._watch);
+    this._watch = setInterval(async () => {
+      const figures = await session.measure().catch(() => null);
+      if (this._session !== session || !figures) return;
+      const now = performance.now();
+      if (figures.received > received) this._heardAt = now;
+      received = figures.received;
+      this._listener.line(figures);
+      const connected = session.peer.connectionState === "connected";
+      const quiet = (now - (this._heardAt ?? now)) / 1000;
+      if (quiet > (connected ? SILENCE : SETTING_UP)) this._broken();
+    }, LOOK);
+  }
+
+  _broken() {
+    const lived = (performance.now() - (this._connectedAt ?? performance.now())) / 1000;
+    this._shortLives = this._connectedAt && lived < SHORT ? this._shortLives + 1 : 0;
+    this._connectedAt = undefined;
+    if (this._shortLives >= TAKEN_AFTER) return this._give("elsewhere");
+    this._again(this._was && this.state === "on" ? Math.random() * 0.4 : this._backoff.next(), this._was ? "reconnecting" : "server");
+  }
+
+  /** @param {number} seconds @param {SeatState} [state] */
+  _again(seconds, state) {
+    clearTimeout(this._retry);
+    clearInterval(this._watch);
+    this._session?.close();
+    this._session = null;
+    if (state) this._set(state, { seconds });
+    this._retry = setTimeout(() => void this._open(), seconds * 1000);
+  }
+
+  /** @param {SeatState} state @param {{seconds?: number, reason?: string}} [detail] */
+  _set(state, detail = {}) {
+    this.state = state;
+    this._listener.changed(state, detail);
+  }
+}

@@ -1,0 +1,136 @@
+// WHIP, RFC 9725: one offer, one answer, and DELETE at the end. No UI, no reconnection.
+
+/** Bit/s the speaker's browser sends: speech in full band, with room for in-band error correction. */
+const BITRATE = 48_000;
+/** Candidates are gathered this long before the offer goes out; on a server with one UDP port more adds nothing. */
+const GATHER_MS = 500;
+
+/** The studio said no. */
+export class WhipRefused extends Error {
+  /** @param {number} status @param {string} reason @param {number} retryAfter seconds, 0 when not said */
+  constructor(status, reason, retryAfter) {
+    super(reason);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/**
+ * Sets what the other side's Opus decoder asks for, which is what this browser's encoder then does:
+ * mono, no gaps in silence, in-band error correction (RFC 7587 section 6.1). Pure.
+ * @param {string} sdp
+ * @param {number} bitrate bit/s
+ * @returns {string} the same description, its other lines untouched
+ */
+export function tuneOpus(sdp, bitrate = BITRATE) {
+  const type = /^a=rtpmap:(\d+) opus\/48000/im.exec(sdp)?.[1];
+  if (!type) return sdp;
+  const wanted = { useinbandfec: "1", usedtx: "0", stereo: "0", "sprop-stereo": "0", maxaveragebitrate: String(bitrate) };
+  const line = new RegExp(`^a=fmtp:${type} (.*?)(\\r?)$`, "im");
+  const found = line.exec(sdp);
+  const has = Object.fromEntries((found?.[1] ?? "").split(";").map((pair) => pair.trim().split("=")).filter(([name]) => name));
+  const fmtp = `a=fmtp:${type} ${Object.entries({ ...has, ...wanted }).map(([name, value]) => `${name}=${value}`).join(";")}`;
+  if (found) return sdp.replace(line, `${fmtp}$2`);
+  return sdp.replace(new RegExp(`^(a=rtpmap:${type} [^\\r\\n]*)(\\r?\\n)`, "im"), `$1$2${fmtp}$2`);
+}
+
+export class WhipSession {
+  /**
+   * @param {string} url @param {string} ticket
+   * @param {{sound: (stream: MediaStream) => void, state: (state: RTCPeerConnectionState) => void}} listener
+   */
+  constructor(url, ticket, listener) {
+    this._url = url;
+    this._ticket = ticket;
+    this._listener = listener;
+    this._location = "";
+    this._closed = false;
+    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.peer.addEventListener("track", ({ track, streams }) => {
+      // What the stage sends is already buffered there; here as little as the network allows.
+      listener.sound(streams[0] ?? new MediaStream([track]));
+    });
+    this.peer.addEventListener("connectionstatechange", () => {
+      if (!this._closed) listener.state(this.peer.connectionState);
+    });
+  }
+
+  /**
+   * @param {MediaStreamTrack} track the microphone
+   * @throws {WhipRefused} when the studio says no
+   */
+  async open(track) {
+    this._sender = this.peer.addTransceiver(track, { direction: "sendrecv", streams: [new MediaStream([track])] }).sender;
+    await this.peer.setLocalDescription();
+    await this._gathered();
+    const answer = await fetch(this._url, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this._ticket}` },
+      body: this.peer.localDescription?.sdp ?? "",
+      signal: AbortSignal.timeout(8000),
+    });
+    if (answer.status !== 201) throw await refusal(answer);
+    const place = answer.headers.get("Location");
+    this._location = place ? new URL(place, answer.url).href : "";
+    const sdp = tuneOpus(await answer.text());
+    // Left in the meantime: the seat must not stay taken.
+    if (this._closed) return this._delete();
+    await this.peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** @param {MediaStreamTrack} track another microphone, without a new session */
+  async replace(track) {
+    await this._sender?.replaceTrack(track);
+  }
+
+  /** Ends it here at once and tells the stage, also while the page goes away. */
+  close() {
+    if (this._closed) return;
+    this._closed = true;
+    this.peer.close();
+    this._delete();
+  }
+
+  /** @returns {Promise<{received: number, rtt: number | null, loss: number | null}>} packets so far, seconds, share 0..1 */
+  async measure() {
+    const figures = { received: 0, rtt: /** @type {number | null} */ (null), loss: /** @type {number | null} */ (null) };
+    (await this.peer.getStats()).forEach((report) => {
+      if (report.type === "inbound-rtp" && report.kind === "audio") figures.received = report.packetsReceived ?? 0;
+      if (report.type === "remote-inbound-rtp") {
+        figures.rtt = report.roundTripTime ?? figures.rtt;
+        figures.loss = report.fractionLost ?? figures.loss;
+      }
+      if (report.type === "candidate-pair" && report.nominated) figures.rtt ??= report.currentRoundTripTime ?? null;
+    });
+    return figures;
+  }
+
+  _delete() {
+    if (!this._location) return;
+    void fetch(this._location, {
+      method: "DELETE", keepalive: true, headers: { Authorization: `Bearer ${this._ticket}` },
+    }).catch(() => undefined);
+    this._location = "";
+  }
+
+  _gathered() {
+    return new Promise((/** @type {(value: void) => void} */ resolve) => {
+      const done = () => this.peer.iceGatheringState === "complete" && resolve();
+      this.peer.addEventListener("icegatheringstatechange", done);
+      setTimeout(resolve, GATHER_MS);
+      done();
+    });
+  }
+}
+
+/** @param {Response} answer */
+async function refusal(answer) {
+  let reason = String(answer.status);
+  try {
+    const body = await answer.json();
+    reason = [body.title, body.detail].filter(Boolean).join(": ") || reason;
+  } catch {
+    // Not a problem document; the number has to do.
+  }
+  return new WhipRefused(answer.status, reason, Number(answer.headers.get("Retry-After")) || 0);
+}
