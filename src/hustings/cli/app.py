@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -99,7 +100,7 @@ def serve(
         public_ip=public_ip,
         bus=bus,
     )
-    run_server(settings, lambda line: print(line, flush=True))
+    run_server(settings, _say)
 
 
 @app.command()
@@ -195,3 +196,54 @@ def stop(slug: Slug, data: Data = None, json: Json = False) -> None:
 
     with remote.studio_api(data) as api:
         remote.show(api.stop(slug), json, "status", "broadcast_id")
+
+
+@app.command()
+def speak(
+    slug: Slug,
+    ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="From hustings invite.")],
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="Any sound file.")],
+    name: Annotated[str, typer.Option("--name", help="Shown in the progress line.")] = "",
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    data: Data = None,
+) -> None:
+    """Speak a sound file into a room, over real WebRTC."""
+    from hustings.cli.remote import studio_url
+    from hustings.clients.speak import speak as run_speaker
+
+    run_speaker(slug, ticket=ticket, file=file, name=name, loop=loop, studio_url=studio_url(data))
+
+
+@app.command()
+def listen(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A room's page, or one of its doors.")],
+    via: Annotated[str | None, typer.Option("--via", metavar="push|hls|whep|stream")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", metavar="N", help="Then stop.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.wav", help="Write the sound.")] = None,
+    codec: Annotated[str, typer.Option("--codec", metavar="opus|aac")] = "opus",
+    json: Json = False,
+) -> None:
+    """Listen to a room, and measure what arrives."""
+    from hustings.cli.remote import show
+    from hustings.clients.listen import listen as run_listener
+
+    heard = run_listener(address, via=via, seconds=seconds, out=out, codec=codec).as_json()
+    show(heard, json, *heard)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Keep the data here; default: nowhere.")
+    ] = None,
+) -> None:
+    """Run a server with a room in which two recorded voices talk."""
+    from hustings.clients.demo import demo as run_demo
+
+    run_demo(data, _say)
+
+
+def _say(line: str) -> None:
+    """One line on stdout, in one piece and at once: others write to the same terminal."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

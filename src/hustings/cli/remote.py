@@ -30,6 +30,18 @@ def studio_api(data: Path | None) -> StudioApi:
     return StudioApi(read_addresses(folder)["studio"], operator_token(folder))
 
 
+def studio_url(data: Path | None) -> str:
+    """The studio's address for commands that need no token."""
+    from hustings.supervisor.folder import ADDRESSES, read_addresses
+
+    settings = read_settings()
+    if data is None and (
+        "studio" in settings.model_fields_set or not (settings.data / "run" / ADDRESSES).exists()
+    ):
+        return settings.studio
+    return read_addresses(data or settings.data)["studio"]
+
+
 def operators_token(data: Path | None) -> str:
     """The token of the server on `data`, else on the default data folder. Raises UsageError."""
     from hustings.store.tokens import operator_token
