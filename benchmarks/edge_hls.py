@@ -98,6 +98,8 @@ async def measure(connections: int, seconds: int, runs: int, results: Results) -
                         theirs.append(await asyncio.to_thread(wrk, address, connections, seconds))
                 results.add(f"{name}_requests_per_second", rates, "requests/s")
                 results.add(f"{name}_cpu_share", shares, "% of a core")
+                per_core = [rate / share * 100 for rate, share in zip(rates, shares, strict=True)]
+                results.add(f"{name}_requests_per_core_second", per_core, "requests/s")
                 if theirs:
                     results.add(f"{name}_requests_per_second", theirs, "requests/s", subject="nginx")
 

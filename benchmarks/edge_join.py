@@ -66,7 +66,7 @@ def join(port: int, at_once: int, seconds: float, pipe: multiprocessing.connecti
     for _ in range(at_once):
         begin()
     start = time.perf_counter()
-    while (now := time.perf_counter()) - start < seconds:
+    while time.perf_counter() - start < seconds:
         for key, events in selector.select(0.1):
             joiner: Joiner = key.data
             try:
@@ -84,7 +84,7 @@ def join(port: int, at_once: int, seconds: float, pipe: multiprocessing.connecti
                 done = True
             else:
                 if done:
-                    waits.append(now - joiner.began)
+                    waits.append(time.perf_counter() - joiner.began)
             if done:
                 selector.unregister(joiner.sock)
                 joiner.sock.close()
