@@ -64,7 +64,7 @@ class RunningEdge:
 
 
 @contextlib.contextmanager
-def edge_process(bus_url: str, *, port: int = 0, **settings: object) -> Iterator[RunningEdge]:
+def edge_process(bus_url: str, *, port: int = 0, **settings: int) -> Iterator[RunningEdge]:
     """An edge on a port of 127.0.0.1, ready. Further `settings` become HUSTINGS_ variables."""
     port = port or free_port()
     environment = {
@@ -103,7 +103,7 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def stand(*, behind: int = 300, **settings: object) -> AsyncIterator[Stand]:
+async def stand(*, behind: int = 300, **settings: int) -> AsyncIterator[Stand]:
     """A live room "hall", `behind` chunks old, at an edge of its own."""
     with nats_server() as nats:
         async with fake_house(nats.url, behind=behind) as house:

@@ -18,7 +18,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_common import Results, cpu_seconds, free_port, raise_descriptor_limit, stand
+from edge_common import Results, cpu_seconds, raise_descriptor_limit, stand
+from edge_fakes import free_port
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log /dev/null;

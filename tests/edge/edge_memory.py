@@ -189,8 +189,7 @@ class Client:
         (answer,) = self.answers(heads=method == "HEAD")
         return answer
 
-    @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         return self.transport.lost
 
 

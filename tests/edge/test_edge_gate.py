@@ -73,7 +73,7 @@ async def test_one_address_too_many(house: House) -> None:
     answer = crowded.ask("/healthz")
     assert answer.status == 429
     assert 5 <= int(answer.headers["retry-after"]) <= 20
-    assert crowded.closed
+    assert crowded.is_closed()
     assert house.client("192.0.2.2").ask("/nothing").status == 404
     kept[0].transport.close()
     assert house.client().ask("/nothing").status == 404
@@ -96,7 +96,7 @@ async def test_the_refused_do_not_stay(house: House) -> None:
     house.edge.gate.total = 0
     silent = house.client()
     house.step(8)
-    assert silent.closed
+    assert silent.is_closed()
     assert house.edge.gate.lingering == 0
 
 
@@ -106,6 +106,6 @@ async def test_a_crowd_is_cut_without_a_word(web: object, tmp_path: object) -> N
     assert isinstance(web, Path)
     house = make_house(web, per_address=1)
     clients = [house.client() for _ in range(12)]
-    assert [client.closed for client in clients] == [False] * 9 + [True] * 3
+    assert [client.is_closed() for client in clients] == [False] * 9 + [True] * 3
     assert house.edge.metrics.refused == {"full": 0, "crowded": 8, "cut": 3, "load": 0, "draining": 0}
     await house.end()

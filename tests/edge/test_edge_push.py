@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_fakes import CODECS, make_init
@@ -28,6 +29,11 @@ def records(client: Client) -> tuple[Records, bool]:
 def media_seqs(found: Records) -> list[int]:
     """Chunk numbers of the media records; every one must be readable."""
     return [read_chunk(data).base_decode_time // 9600 for kind, data in found.items if kind == MEDIA]
+
+
+def noting(seen: list[int]) -> Callable[[bytes], None]:
+    """A write that remembers which object it was given."""
+    return lambda data: seen.append(id(data))
 
 
 async def test_a_joiner_gets_init_clock_and_the_last_chunks_in_one_write(house: House) -> None:
@@ -72,11 +78,10 @@ async def test_all_listeners_are_given_the_same_bytes_object(house: House) -> No
     written: list[list[int]] = []
     for client in clients:
         client.get("/r/hall/live")
-        seen: list[int] = []
-        written.append(seen)
+        written.append([])
         channel = house.edge.channels["hall"]
         shard = channel.push["opus"]._chunked._shards[0]
-        shard.sinks[client.protocol] = lambda data, seen=seen: seen.append(id(data))
+        shard.sinks[client.protocol] = noting(written[-1])
     house.produce(1)
     assert written[0] == written[1] == written[2]
     assert len(written[0]) == 1
@@ -149,14 +154,14 @@ async def test_the_end_says_goodbye(house: House) -> None:
     client.get("/r/hall/live")
     await house.room("ended")
     house.produce()
-    assert not client.closed
+    assert not client.is_closed()
     house.step(3)
     await settle()
     found, ended = records(client)
     assert found.json(BYE) == [{"reason": "ended"}]
     assert media_seqs(found)[-1] == 5
     assert ended
-    assert client.closed
+    assert client.is_closed()
     assert house.client().ask("/r/hall/live").status == 409
 
 
@@ -252,7 +257,7 @@ async def test_who_is_slow_again_and_again_is_sent_away(house: House) -> None:
     client = house.client(room=0)
     client.get("/r/hall/live")
     for _ in range(SKIPS):
-        assert not client.closed
+        assert not client.is_closed()
         house.produce(100)
         client.transport.take()
         client.transport.room = 0
@@ -260,7 +265,7 @@ async def test_who_is_slow_again_and_again_is_sent_away(house: House) -> None:
     found, ended = records(client)
     assert found.json(BYE) == [{"reason": "slow"}]
     assert ended
-    assert client.closed
+    assert client.is_closed()
     assert house.edge.metrics.cut["slow_listener"] == 1
 
 
@@ -270,7 +275,7 @@ async def test_who_takes_nothing_at_all_is_cut(house: House) -> None:
     client.get("/r/hall/live")
     house.produce(100)
     house.step(25)
-    assert client.closed
+    assert client.is_closed()
     assert house.edge.metrics.cut["stalled_listener"] == 1
     assert len(house.edge.channels["hall"].push["opus"]) == 0
 
@@ -342,7 +347,7 @@ async def test_a_listener_who_talks_is_cut(house: House) -> None:
     client.get("/r/hall/live")
     for _ in range(20):
         client.send(b"x" * 1000)
-    assert client.closed
+    assert client.is_closed()
 
 
 async def test_no_such_codec_and_no_such_room(house: House) -> None:
@@ -398,7 +403,7 @@ class Listening:
             house.edge.load.batch = number
         elif action == "wait":
             house.step(number * 0.25)
-        elif self.clients and not self.clients[-1].closed:
+        elif self.clients and not self.clients[-1].is_closed():
             client = self.clients[-1]
             if action == "stop":
                 client.transport.room = 0
@@ -440,7 +445,7 @@ def test_whatever_happens_records_are_whole_in_order_and_holes_are_announced(
             for action, number in steps:
                 await listening.do(action, number)
             for client in listening.clients:
-                if not client.closed:
+                if not client.is_closed():
                     client.transport.take()
             house.produce(2)
             await settle()

@@ -181,7 +181,7 @@ async def test_a_removed_room_says_goodbye(house: House) -> None:
     house.edge.book.end_snapshot([])
     await settle()
     house.step(3)
-    assert client.closed
+    assert client.is_closed()
     assert not house.edge.channels
     assert house.client().ask("/r/hall").status == 404
 

@@ -44,7 +44,6 @@ class TestAssembler:
         assembler = Assembler()
         assert assembler.live(chunk(5)) == []
         assert seqs(assembler.window(window([0, 1, 2], last=4))) == [0, 1, 2]
-        assert assembler.fetching
         assert seqs(assembler.window(window([3, 4], last=4))) == [3, 4, 5]
         assert not assembler.fetching
         assert seqs(assembler.live(chunk(6))) == [6]
