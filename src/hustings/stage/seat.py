@@ -16,6 +16,7 @@ from hustings.audio.loudness import Leveller
 from hustings.audio.receiver import Receiver
 from hustings.bus.messages import Role, SeatReport
 from hustings.errors import Corrupt
+from hustings.stage.quiet import QuietGate, SparingDecoder
 from hustings.stage.webrtc import rtp
 
 VANISHED_AFTER = 3.0
@@ -50,6 +51,7 @@ class Seat:
         """Until when the return feed is the seat's own encode."""
         self.last_packet = -VANISHED_AFTER
         self._receiver: Receiver | None = None
+        self._gate = QuietGate()
         self._ssrc = 0
         self._payload_type = 0
         self._level_id = 0
@@ -92,12 +94,14 @@ class Seat:
                 self.packets_rejected += 1
                 return
             self._forget_source()
-            self._receiver, self._ssrc = Receiver(), packet.ssrc
+            self._receiver, self._ssrc = Receiver(decoder=SparingDecoder()), packet.ssrc
+            self._gate = QuietGate()
         self.last_packet = now
         if packet.payload:  # an empty one only keeps the connection's bindings open
             self.packets_received += 1
             level = None if packet.level is None else -float(packet.level)
-            self._receiver.push(packet.sequence, packet.timestamp, packet.payload, now, level)
+            payload = self._gate.mark(packet.payload, level)
+            self._receiver.push(packet.sequence, packet.timestamp, payload, now, level)
 
     def pull(self, now: float, into: NDArray[np.float32]) -> None:
         """Writes the seat's frame of this tick, levelled and muted, into `into`, shape (960,)."""

@@ -1,0 +1,254 @@
+"""Load on one stage: `python benchmarks/stage_load.py [--speakers 13] [--talking 13] [--listeners 0]
+[--seconds 20] [--json]`.
+
+Three processes: a bus, a stage (as `hustings stage` runs it) and a load generator with that many WebRTC
+speakers, each sending 50 Opus packets a second over loopback and taking its return feed. Those who do not
+talk send the packets of a quiet room (-75 dBov). Prints the stage's CPU in percent of a core (its tick
+lateness p50/p99/max in ms, measured by the ticks themselves) while the broadcast is live, both codecs on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hustings.audio.opus import OpusEncoder
+from hustings.bus import subjects
+from hustings.bus.client import Bus
+from hustings.bus.messages import (
+    Done,
+    GoLive,
+    OpenBroadcast,
+    RoleMetrics,
+    RoleReady,
+    SessionAnswer,
+    SessionOffer,
+    StageReport,
+)
+from hustings.stage.webrtc.peer import OffererPeer
+
+BROADCAST = "20261122T160000-0000be"
+LATENESS = "hustings_stage_tick_lateness_seconds"
+LOOP_SECONDS = 10
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def speech(seed: int, talking: bool) -> list[bytes]:
+    """Opus packets of LOOP_SECONDS: something like a voice (filtered noise in syllables), or a quiet room."""
+    random = np.random.default_rng(seed)
+    samples = LOOP_SECONDS * 48_000
+    noise = random.standard_normal(samples)
+    spectrum = np.fft.rfft(noise)
+    frequencies = np.fft.rfftfreq(samples, 1 / 48_000)
+    spectrum *= (frequencies > 90) / (1 + (frequencies / (300 + 60 * seed)) ** 2)
+    voice = np.fft.irfft(spectrum, samples)
+    voice /= np.sqrt(np.mean(voice**2))
+    t = np.arange(samples) / 48_000
+    syllables = np.clip(np.sin(2 * np.pi * (3.1 + 0.2 * seed) * t), 0.05, 1)
+    level = 0.08 * syllables if talking else 10 ** (-75 / 20)
+    encoder = OpusEncoder(32_000, application="voip", fec=True)
+    frames = (voice * level).astype(np.float32).reshape(-1, 960)
+    return [encoder.encode(frame) for frame in frames]
+
+
+async def load(arguments: argparse.Namespace) -> None:
+    """The load generator's process: connects everybody, says so, speaks until it is ended."""
+    bus = await Bus.connect(arguments.bus, "load")
+    speakers: list[tuple[OffererPeer, list[bytes], int]] = []
+    listeners: list[OffererPeer] = []
+    for index in range(arguments.speakers + arguments.listeners):
+        speaks = index < arguments.speakers
+        peer = await OffererPeer.create("sendrecv" if speaks else "recvonly", bind_address="127.0.0.1")
+        offer = SessionOffer(
+            broadcast_id=BROADCAST,
+            kind="ingest" if speaks else "egress",
+            sdp=peer.offer,
+            participant_id=f"p{index}" if speaks else "",
+            name=f"Speaker {index}",
+            role="speaker",
+        )
+        answer = await bus.request(subjects.STAGE_OFFER, offer, SessionAnswer)
+        peer.apply(answer.sdp)
+        await peer.connected()
+        if speaks:
+            talking = index < arguments.talking
+            speakers.append((peer, speech(index, talking), 25 if talking else 75))
+        else:
+            listeners.append(peer)
+    print("connected", flush=True)
+    await bus.close()
+    await asyncio.to_thread(pump, speakers, listeners)
+
+
+def pump(speakers: list[tuple[OffererPeer, list[bytes], int]], listeners: list[OffererPeer]) -> None:
+    """Sends each speaker's packets on a steady clock, spread over the 20 ms; empties what comes back."""
+    start = time.monotonic()
+    step = 0.02 / len(speakers)
+    tick = 0
+    while True:
+        for index, (peer, packets, level) in enumerate(speakers):
+            wait = start + tick * 0.02 + index * step - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            peer.send(peer.stream.next(packets[tick % len(packets)], level=level))
+            while peer.receive() is not None:
+                pass
+        if tick % 10 == 0:
+            for listener in listeners:
+                while listener.receive() is not None:
+                    pass
+        tick += 1
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def buckets(text: str) -> dict[float, float]:
+    """The cumulative histogram of lateness out of Prometheus text."""
+    found: dict[float, float] = {}
+    for line in text.splitlines():
+        if line.startswith(LATENESS + "_bucket"):
+            edge = line.split('le="', 1)[1].split('"', 1)[0]
+            found[float(edge.replace("+Inf", "inf"))] = float(line.rsplit(" ", 1)[1])
+    return found
+
+
+def quantile(before: dict[float, float], after: dict[float, float], share: float) -> float:
+    """Upper edge, in ms, of the bucket that holds the quantile."""
+    total = after[float("inf")] - before.get(float("inf"), 0.0)
+    for edge in sorted(after):
+        if after[edge] - before.get(edge, 0.0) >= share * total:
+            return edge * 1000
+    return float("inf")
+
+
+def spawn(*command: object, **more: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([str(part) for part in command], **more)
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, float]:
+    """Starts bus, stage and load; measures the stage for `seconds`."""
+    port = free_port(socket.SOCK_STREAM)
+    url = f"nats://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "HUSTINGS_BUS": url,
+        "HUSTINGS_MEDIA_DOOR": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+    }
+    program = Path(sysconfig.get_path("scripts")) / "nats-server"
+    server = spawn(program, "-a", "127.0.0.1", "-p", port, stderr=subprocess.DEVNULL)
+    processes = [server]
+    try:
+        await asyncio.sleep(0.5)
+        bus = await Bus.connect(url, "bench")
+        ready = asyncio.Event()
+        await bus.subscribe(subjects.ROLE_READY, RoleReady, lambda _: ready.set())
+        metrics: list[RoleMetrics] = []
+        await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, metrics.append)
+        reports: list[StageReport] = []
+        await bus.subscribe(subjects.STAGE_REPORT, StageReport, reports.append)
+        code = (
+            "import asyncio; from hustings.config import Settings; "
+            "from hustings.stage.main import run_stage; asyncio.run(run_stage(Settings()))"
+        )
+        stage = spawn(sys.executable, "-c", code, env=environment)
+        processes.append(stage)
+        await asyncio.wait_for(ready.wait(), 20)
+        opened = OpenBroadcast(broadcast_id=BROADCAST, slug="bench", max_voices=arguments.speakers)
+        await bus.request(subjects.STAGE_OPEN, opened, Done)
+        options = ["speakers", "talking", "listeners"]
+        command = [sys.executable, __file__, "--load", "--bus", url]
+        command += [f"--{name}={getattr(arguments, name)}" for name in options]
+        generator = spawn(*command, stdout=subprocess.PIPE)
+        processes.append(generator)
+        assert generator.stdout is not None
+        await asyncio.to_thread(generator.stdout.readline)
+        await bus.request(subjects.STAGE_LIVE, GoLive(broadcast_id=BROADCAST, live_since=time.time()), Done)
+        print(f"stage pid {stage.pid}, live", file=sys.stderr, flush=True)
+        await asyncio.sleep(4)
+        first, start, spent = len(metrics), time.monotonic(), cpu_seconds(stage.pid)
+        before = buckets(metrics[-1].text)
+        seats = {seat.participant_id: seat for seat in reports[-1].seats}
+        await asyncio.sleep(arguments.seconds)
+        cpu = (cpu_seconds(stage.pid) - spent) / (time.monotonic() - start)
+        assert len(metrics) > first, "the stage went silent"
+        after = buckets(metrics[-1].text)
+        concealed = sum(
+            s.frames_concealed - seats[s.participant_id].frames_concealed for s in reports[-1].seats
+        )
+        memory = int(Path(f"/proc/{stage.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        work = [line for line in metrics[-1].text.splitlines() if line.startswith("hustings_stage_tick_work")]
+        collect = [line for line in metrics[-1].text.splitlines() if "collection_seconds " in line]
+        print(*work, *collect, sep="\n", file=sys.stderr)
+        await bus.close()
+        return {
+            "speakers": arguments.speakers,
+            "talking": sum(seat.speaking for seat in reports[-1].seats),
+            "whep_listeners": reports[-1].egress_sessions,
+            "cpu_percent_of_a_core": round(100 * cpu, 1),
+            "tick_late_ms_p50_below": quantile(before, after, 0.5),
+            "tick_late_ms_p99_below": quantile(before, after, 0.99),
+            "ticks": after[float("inf")] - before[float("inf")],
+            "ticks_later_than_5_ms": after[float("inf")]
+            - before[float("inf")]
+            - after[0.005]
+            + before[0.005],
+            "frames_concealed": concealed,
+            "playout_delay_ms_mean": round(
+                float(np.mean([s.playout_delay_ms for s in reports[-1].seats])), 1
+            ),
+            "memory_mb": round(memory / 1e6, 1),
+        }
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            process.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--speakers", type=int, default=13)
+    parser.add_argument("--talking", type=int, default=13)
+    parser.add_argument("--listeners", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--load", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--bus", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.load:
+        asyncio.run(load(arguments))
+        return
+    result = asyncio.run(measure(arguments))
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:26} {value:g}")
+
+
+if __name__ == "__main__":
+    main()
