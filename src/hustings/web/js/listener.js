@@ -25,6 +25,7 @@ class ListenerPage {
       event: (event) => this._happened(event),
     });
     this._fullUntil = 0;
+    this._ended = false;
     this._lastTick = performance.now();
   }
 
@@ -74,12 +75,13 @@ class ListenerPage {
 
   /** @param {import("./room_view.js").Room} room */
   _take(room) {
-    const ended = room.status === "ended" && this._room.status !== "ended";
     this._room = room;
     this._draw();
     this._player.offer(room.links);
-    if (ended && this._player.state !== "playing") this._player.state === "idle" ? this._sayIdle() : this._end();
-    else if (this._player.state === "idle") this._sayIdle();
+    const { state } = this._player;
+    if (room.status === "ended" && ["connecting", "waiting", "scheduled", "reconnecting", "full"].includes(state)) this._end();
+    else if (room.status !== "ended" && this._ended) this._player.stop();
+    else if (state === "idle" && !this._ended) this._sayIdle();
   }
 
   _end() {
@@ -91,7 +93,7 @@ class ListenerPage {
     drawStateLine(this._room, this._strings, new Date());
     drawDoors(this._room);
     this._seats.draw(this._room);
-    byId("player").hidden = this._room.status === "ended" && this._player.state === "idle";
+    byId("player").hidden = this._room.status === "ended" && this._player.state === "idle" && !this._ended;
     if ("mediaSession" in navigator && "MediaMetadata" in window) {
       const artist = this._room.participants.map((person) => person.name).join(", ") || this._strings.t("app.name");
       navigator.mediaSession.metadata = new MediaMetadata({ title: this._room.title, artist });
@@ -108,6 +110,8 @@ class ListenerPage {
   _playerChanged(state, detail) {
     const { t } = this._strings;
     const on = !["idle", "ended", "failed", "blocked"].includes(state);
+    this._ended = state === "ended";
+    byId("play").disabled = this._ended;
     this._box.toggleAttribute("data-on", on);
     this._box.dataset.state = state;
     byId("play").setAttribute("aria-label", t(on ? "player.stop" : "player.play"));
@@ -119,7 +123,7 @@ class ListenerPage {
     else if (state === "playing" || state === "full") this._tick();
     else if (state === "connecting") this._say(t("player.connecting"), "");
     else this._say(t(`player.${state}`), t(`player.${state}_hint`));
-    if (state === "ended" || state === "reconnecting") void this._look();
+    if (state === "reconnecting" || (state === "ended" && this._room.status !== "ended")) void this._look();
   }
 
   _sayIdle() {

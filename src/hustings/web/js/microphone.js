@@ -30,6 +30,10 @@ export class Microphone {
     this._muted = false;
     /** @type {AudioContext | null} */
     this._context = null;
+    /** @type {AnalyserNode | null} */
+    this._analyser = null;
+    /** @type {MediaStreamAudioSourceNode | undefined} */
+    this._node = undefined;
     this._samples = new Float32Array(1024);
   }
 

@@ -58,7 +58,7 @@ export class MsePlayer {
     this._lastTime = -1;
     this._began = false;
     this._holding = false;
-    this._lost = false;
+    this._finished = false;
     this._begunAt = performance.now();
     /** @type {PlayState} */
     this.playState = "connecting";
@@ -75,6 +75,7 @@ export class MsePlayer {
     this._audio.play().catch((error) => {
       if (error?.name === "NotAllowedError") this._set("blocked");
     });
+    this._audio.addEventListener("ended", () => this._set("ended"), { signal: this._abort.signal });
     this._audio.addEventListener("pause", () => {
       if (this._began && !this._holding && !this._audio.ended) this._listener.interrupted();
     }, { signal: this._abort.signal });
@@ -219,6 +220,7 @@ export class MsePlayer {
       }
       const next = this._queue.shift();
       if (next) buffer.appendBuffer(/** @type {Uint8Array<ArrayBuffer>} */ (next));
+      else if (this._finished) this._media.endOfStream();
       else this._place();
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "QuotaExceededError") buffer.remove(0, this._audio.currentTime - 1);
@@ -265,7 +267,9 @@ export class MsePlayer {
     if (!this._began || this.playState === "ended") return;
     this._place();
     const ahead = this.ahead;
-    if (!this._holding && !this._audio.paused && !this._audio.seeking && ahead < 0.02) this._ranDry();
+    // The browser runs dry a little before the last sample: then its readyState falls (HAVE_CURRENT_DATA).
+    const dry = ahead < 0.02 || (this.firstAudio !== null && this._audio.readyState < 3);
+    if (!this._holding && !this._audio.paused && !this._audio.seeking && dry) this._ranDry();
     if (!this._holding && !this._audio.paused && this._audio.readyState >= 3 && ahead > 0.02) {
       if (this.firstAudio === null) this.firstAudio = (performance.now() - this._begunAt) / 1000;
       this._set("playing");
@@ -274,9 +278,9 @@ export class MsePlayer {
   }
 
   _ranDry() {
+    if (this._finished) return this._set("ended");
     this._holding = true;
     this._audio.pause();
-    if (this._over_) return this._set("ended");
     this.stalls += 1;
     this._governor.underrun(performance.now() / 1000);
     this._set("reconnecting");
@@ -292,12 +296,10 @@ export class MsePlayer {
   }
 
   _connected() {
-    this._lost = false;
     if (!this._began) this._set("waiting");
   }
 
   _lineLost() {
-    this._lost = true;
     // While there is sound in the buffer nothing is said: most breaks heal unheard.
     if (!this._began || this.ahead < 0.05) this._set("reconnecting");
   }
@@ -305,8 +307,9 @@ export class MsePlayer {
   /** @param {"ended" | "closed" | "swallowed" | "corrupt"} reason */
   _over(reason) {
     if (reason === "ended") {
-      this._over_ = true;
+      this._finished = true;
       if (!this._began || this._holding || this.ahead < 0.05) this._set("ended");
+      else this._feed();
     } else if (reason === "closed") {
       this._set("closed");
     } else {

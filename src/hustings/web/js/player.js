@@ -96,6 +96,7 @@ export class Player {
     if (this._door === "push") {
       this._inner = new MsePlayer(this._audio, this._doors.live ?? "", mseCodec() ?? "opus", listener);
     } else {
+      this._unlock();
       const { HlsPlayer } = await import("./hls_player.js");
       if (attempt !== this._attempt) return;
       this._inner = new HlsPlayer(this._audio, this._doors.hls ?? "", listener);

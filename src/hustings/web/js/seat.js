@@ -88,6 +88,7 @@ export class Seat {
     this._session?.close();
     const track = this._track;
     if (!track) return;
+    /** @type {WhipSession} */
     const session = (this._session = new WhipSession(this._url, this._ticket, {
       sound: (stream) => this._session === session && this._listener.sound(stream),
       state: (state) => this._session === session && this._peerState(session, state),
@@ -107,7 +108,7 @@ export class Seat {
     if (!(error instanceof WhipRefused)) return this._again(this._backoff.next(), this._was ? "reconnecting" : "server");
     const { status, message, retryAfter } = error;
     if (status === 401 || status === 403) return this._give("bad_ticket");
-    if (status === 409) return this._again(3 + Math.random() * 2, "doors");
+    if (status === 409) return this._again(6 + Math.random() * 4, "doors");
     if (status >= 500 || status === 404 || status === 429) {
       return this._again(Math.max(retryAfter, this._backoff.next()), this._was ? "reconnecting" : "server");
     }

@@ -10,6 +10,8 @@ import { Strings } from "./strings.js";
 /** Levels of the meter (0..1 over 60 dB): below, sound is too quiet; above, too loud. */
 const TOO_QUIET = 0.42;
 const TOO_LOUD = 0.95;
+/** Below this it is the room and not a voice. */
+const NOISE = 0.22;
 const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
 
 /** @param {string} id */
@@ -64,6 +66,9 @@ class SpeakerPage {
     this._left = false;
     this._peak = 0;
     this._loudest = 0;
+    /** @type {number[]} */
+    this._lately = [];
+    this._everLoud = false;
     this._sound = byId("sound");
     this._microphone = new Microphone({ gone: () => this._unplugged() });
     this._seat = new Seat(this._desk.dataset.whip, this._ticket, {
@@ -131,7 +136,8 @@ class SpeakerPage {
       state: (state, me) => {
         this._room = state;
         this._setMe(me);
-        this._seat.tryNow();
+        if (state.status === "ended") this._over();
+        else if (state.status !== "scheduled") this._seat.tryNow();
       },
       bad: () => this._badTicket(),
       line: () => undefined,
@@ -156,6 +162,12 @@ class SpeakerPage {
     else if (!this._sending) this._wantMuted = me.muted;
     this._microphone.muted = this._muted;
     this._draw();
+  }
+
+  _over() {
+    if (!this._joined) return;
+    this._joined = false;
+    this._seat.leave();
   }
 
   _badTicket() {
@@ -276,6 +288,7 @@ class SpeakerPage {
     this._sending = true;
     let told = null;
     for (let tries = 0; told !== this._wantMuted && tries < 8; tries += 1) {
+      /** @type {boolean} */
       const wanted = this._wantMuted;
       const answer = await this._post("mute", { muted: wanted }).catch(() => null);
       if (answer?.ok) {
@@ -427,9 +440,13 @@ class SpeakerPage {
     setText(onair, t(`speak.${/** @type {Record<string, string>} */ (keys)[status] ?? "not_on_air"}`, { time: clockTime(since) }));
     setText(byId("audience"), status === "live" ? this._strings.n("speak.listening", listeners ?? 0) : "");
     if (!this._micOpen) return;
-    const loud = this._loudest;
-    this._loudest *= 0.86;
-    const says = this._muted ? "" : loud > TOO_LOUD ? "loud" : loud > TOO_QUIET ? "good" : loud > 0.12 ? "quiet" : this._everLoud ? "wait" : "none";
+    // Judged by the loudest of the last seconds, so that a pause for breath is not called too quiet.
+    this._lately.push(this._loudest);
+    this._loudest = 0;
+    if (this._lately.length > 10) this._lately.shift();
+    const loud = Math.max(...this._lately);
+    const silent = this._everLoud ? "" : this._lately.length < 8 ? "wait" : "none";
+    const says = this._muted ? "" : loud > TOO_LOUD ? "loud" : loud > TOO_QUIET ? "good" : loud > NOISE ? "quiet" : silent;
     setText(byId("level-says"), says ? t(`speak.level.${says}`) : "");
   }
 
