@@ -173,11 +173,15 @@ def speechlike(seconds: float, seed: int = 7, pitch: float = 118.0) -> Samples:
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     glide = pitch * (1.0 + 0.08 * np.sin(2 * np.pi * 0.31 * time) + 0.03 * np.sin(2 * np.pi * 1.7 * time))
     phase = 2 * np.pi * np.cumsum(glide) / SAMPLE_RATE
-    voice = sum(np.sin(k * phase + k * k) / k**1.2 for k in range(1, 24))
-    syllables = np.clip(np.sin(2 * np.pi * 2.3 * time) + 0.35, 0.0, 1.0) ** 0.7
-    phrases = (np.sin(2 * np.pi * 0.17 * time + 0.4) > -0.6).astype(float)
-    kernel = np.hanning(2400) / np.hanning(2400).sum()
-    envelope = np.convolve(syllables * phrases, kernel, mode="same")
+    turn, power, voice = np.exp(1j * phase), np.ones_like(phase, dtype=complex), np.zeros_like(phase)
+    for k in range(1, 24):
+        power *= turn
+        voice += (power * np.exp(1j * k * k)).imag / k**1.2
+    coarse = np.arange(0.0, seconds + 0.01, 0.001)
+    syllables = np.clip(np.sin(2 * np.pi * 2.3 * coarse) + 0.35, 0.0, 1.0) ** 0.7
+    phrases = (np.sin(2 * np.pi * 0.17 * coarse + 0.4) > -0.6).astype(float)
+    kernel = np.hanning(50) / np.hanning(50).sum()
+    envelope = np.interp(time, coarse, np.convolve(syllables * phrases, kernel, mode="same"))
     sound = 0.2 * voice * envelope + 0.0008 * rng.standard_normal(time.size)
     return np.asarray(sound, dtype=np.float32)
 

@@ -36,10 +36,13 @@ _STEP: Final = 120
 _FADE_START: Final = 4800
 _FADE_END: Final = 7680
 _EARLY: Final = 0.005
-_BAND_BELOW: Final = 0.005
-_BAND_ABOVE: Final = 0.015
+_BAND_BELOW: Final = 0.002
+_BAND_ABOVE: Final = 0.012
 _CLOSE_ENOUGH: Final = 0.003
 _FORCE_ABOVE: Final = 0.040
+_OVERSHOOT_BELOW: Final = 0.001
+_OVERSHOOT_ABOVE: Final = 0.008
+"""By how much one correction may pass the target: a voice's period may be longer than what there is to do."""
 _FADE_IN: Final = np.linspace(0.0, 1.0, 240, dtype=np.float32)
 
 
@@ -280,23 +283,23 @@ class Receiver:
         elif abs(excess) < _CLOSE_ENOUGH or excess * self._steering < 0:
             self._steering = 0
         if self._steering > 0:
-            self._hurry(force=excess > _FORCE_ABOVE)
+            self._hurry(round((excess + _OVERSHOOT_BELOW) * SAMPLE_RATE), force=excess > _FORCE_ABOVE)
         elif self._steering < 0:
-            self._stretch()
+            self._stretch(round((_OVERSHOOT_ABOVE - excess) * SAMPLE_RATE))
 
-    def _hurry(self, *, force: bool) -> None:
+    def _hurry(self, at_most: int, *, force: bool) -> None:
         packet = self._buffer.first()
         if packet is None or packet.time != self._next():
             return
         self._play(packet)
-        shorter, removed = time_scale.accelerate(self._pcm, force=force)
+        shorter, removed = time_scale.accelerate(self._pcm, at_most=at_most, force=force)
         if removed and shorter.shape[0] >= FRAME_SAMPLES:
             self._pcm = shorter
             self._removed += removed
             self._shift(-removed)
 
-    def _stretch(self) -> None:
-        longer, inserted = time_scale.expand(self._history, self._pcm)
+    def _stretch(self, at_most: int) -> None:
+        longer, inserted = time_scale.expand(self._history, self._pcm, at_most=at_most)
         if inserted:
             self._pcm = longer
             self._inserted += inserted

@@ -56,8 +56,8 @@ def _fade(size: int) -> Samples:
     return (0.5 - 0.5 * np.cos(np.pi * steps)).astype(np.float32)
 
 
-def accelerate(samples: Samples, *, force: bool = False) -> tuple[Samples, int]:
-    """Take one period out of the front of `samples` (at least 30 ms to be of use).
+def accelerate(samples: Samples, *, at_most: int = MAX_LAG, force: bool = False) -> tuple[Samples, int]:
+    """Take one period, at most `at_most` samples, out of the front of `samples` (30 ms to be of full use).
 
     Returns the shorter signal and how many samples went; (samples, 0) if no place resembles another well
     enough, unless `force`.
@@ -65,7 +65,7 @@ def accelerate(samples: Samples, *, force: bool = False) -> tuple[Samples, int]:
     room = samples.shape[0] // 2
     if room < MIN_LAG + _DECIMATION:
         return samples, 0
-    high = min(MAX_LAG, room)
+    high = min(MAX_LAG, room, max(at_most, MIN_LAG + _DECIMATION))
     size = min(480, samples.shape[0] - high)
     lag, alike = _search(samples, samples, MIN_LAG, high, size)
     if alike < _ALIKE and not force and _power(samples[: 2 * lag]) > _QUIET:
@@ -75,17 +75,22 @@ def accelerate(samples: Samples, *, force: bool = False) -> tuple[Samples, int]:
     return np.concatenate((joined, samples[2 * lag :])), lag
 
 
-def expand(history: Samples, samples: Samples, *, force: bool = False) -> tuple[Samples, int]:
-    """Put one period in before `samples`, made of them and of what was played last (`history`, >= 30 ms).
+def expand(
+    history: Samples, samples: Samples, *, at_most: int = MAX_LAG, force: bool = False
+) -> tuple[Samples, int]:
+    """Put one period, at most `at_most` samples, in before `samples`.
+
+    It is made of them and of what was played last (`history`, at least 25 ms).
 
     Returns the longer signal and how many samples came in; (samples, 0) as in `accelerate`.
     """
     size = min(480, samples.shape[0])
     if history.shape[0] < MAX_LAG + size or size < MIN_LAG:
         return samples, 0
+    high = min(MAX_LAG, samples.shape[0], max(at_most, MIN_LAG + _DECIMATION))
     # What follows now is compared with what followed `lag` samples ago.
     past = np.concatenate((history, samples[:size]))[::-1]
-    lag, alike = _search(past[:size], past, MIN_LAG, min(MAX_LAG, samples.shape[0]), size)
+    lag, alike = _search(past[:size], past, MIN_LAG, high, size)
     if alike < _ALIKE and not force and _power(samples[:lag]) > _QUIET:
         return samples, 0
     up = _fade(lag)
