@@ -116,6 +116,14 @@ def test_what_a_restart_skipped_is_listed_as_missing() -> None:
     assert timeline.segment_chunks(2) is None
 
 
+def test_a_report_names_the_last_part_even_before_a_gap() -> None:
+    timeline, other = MediaTimeline("opus"), MediaTimeline("aac")
+    assert b"RENDITION-REPORT" not in timeline.media_playlist(reports=[other.report()])
+    feed(other, range(35))
+    append(other, 90, 1)
+    assert b"LAST-MSN=1,LAST-PART=1\n" in timeline.media_playlist(reports=[other.report()])
+
+
 def test_an_epoch_without_sound_keeps_discontinuity_numbers_equal_in_all_renditions() -> None:
     """Both saw epochs 0 and 2; only one of them had time for a chunk of epoch 1."""
     aac, opus = MediaTimeline("aac"), MediaTimeline("opus")
@@ -321,7 +329,8 @@ def test_whatever_happens_the_rules_hold(history: list[tuple[int, int]], codec: 
         if append(timeline, seq, epoch):
             if full:
                 assert apply_delta(full[-1], text(timeline, skip=True)) == text(timeline)
-            fetched.append(text(timeline, skip=len(full) % 3 > 0))
+            reports = [timeline.report()]
+            fetched.append(timeline.media_playlist(skip=len(full) % 3 > 0, reports=reports).decode())
             full.append(text(timeline))
     timeline.finish()
     assert validate([*fetched, text(timeline)]) == []

@@ -83,7 +83,7 @@ def _date_time(wall_clock: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RenditionReport:
-    """How far another rendition's playlist is (4.4.5.4). Part -1: no part yet."""
+    """How far another rendition's playlist is: its last part (4.4.5.4). -1: no part yet."""
 
     codec: Codec
     last_msn: int
@@ -384,11 +384,13 @@ class MediaTimeline:
         return None
 
     def report(self) -> RenditionReport:
-        """How far this playlist is, for the other renditions' playlists."""
-        if self._open is not None and self._open.parts:
-            return RenditionReport(self.codec, self._open.number, len(self._open.parts) - 1)
-        parts = len(self._segments[-1].parts) if self._segments else 0
-        return RenditionReport(self.codec, self.last_msn, parts - 1)
+        """How far this playlist is, for the other renditions' playlists; -1, -1 before the first part."""
+        segments = [self._open] if self._open is not None else []
+        for segment in (*segments, *reversed(self._segments)):
+            # Segments that are missing as a whole have no parts: the last part counts (4.4.5.4).
+            if segment.parts:
+                return RenditionReport(self.codec, segment.number, len(segment.parts) - 1)
+        return RenditionReport(self.codec, -1, -1)
 
     def has(self, msn: int, part: int | None = None) -> bool:
         """Whether a request with _HLS_msn (and _HLS_part) can be answered now (6.2.5.2).
@@ -438,7 +440,7 @@ class MediaTimeline:
         if hint is not None:
             uri = f"{self.codec}/{hint[0]}.{hint[1]}.m4s"
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{uri}"\n')
-        lines += [report.line() for report in reports if report.last_msn >= 0]
+        lines += [report.line() for report in reports if report.last_part >= 0]
         if self.ended:
             lines.append("#EXT-X-ENDLIST\n")
         return "".join(lines).encode()
