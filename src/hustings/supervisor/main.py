@@ -106,13 +106,11 @@ class Supervisor:
         door = MetricsDoor(self.doors["metrics"], self._metrics)
         watch = asyncio.create_task(self._watch())
         try:
-            if "bus" in self._children:
-                running["bus"] = asyncio.create_task(self._children["bus"].run())
+            # All at once: while the bus starts, the roles are still importing, and then they wait for it.
+            for name, child in self._children.items():
+                running[name] = asyncio.create_task(child.run())
             bus = await self._connect(running)
             if bus is not None:
-                for name, child in self._children.items():
-                    if name != "bus":
-                        running[name] = asyncio.create_task(child.run())
                 self._open("metrics")
                 await self._until_stopped(running)
         finally:
