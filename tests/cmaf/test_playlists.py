@@ -116,6 +116,16 @@ def test_what_a_restart_skipped_is_listed_as_missing() -> None:
     assert timeline.segment_chunks(2) is None
 
 
+def test_a_clock_set_back_during_a_restart_uses_no_number_twice() -> None:
+    timeline = MediaTimeline("opus")
+    seen = feed(timeline, range(200))
+    seen += feed(timeline, range(100, 300), epoch=1)
+    assert validate(seen) == []
+    numbers = re.findall(r"\nopus/(\d+)\.m4s", seen[-1])
+    assert numbers == [str(number) for number in range(11)]
+    assert timeline.segment_chunks(7) == (1, 180, 209)
+
+
 def test_a_report_names_the_last_part_even_before_a_gap() -> None:
     timeline, other = MediaTimeline("opus"), MediaTimeline("aac")
     assert b"RENDITION-REPORT" not in timeline.media_playlist(reports=[other.report()])

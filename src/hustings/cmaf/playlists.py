@@ -49,6 +49,8 @@ SKIP_UNTIL = 6 * TARGET_DURATION
 """Seconds; at least six target durations (4.4.3.8)."""
 _KEEP_PARTS = 3 * TARGET_DURATION * SAMPLE_RATE
 """EXT-X-PART leaves when further than three target durations from the end (6.2.2)."""
+_DATE_OVERLAP = 0.5
+"""Seconds by which a segment's date may lie before the end of the one before."""
 _GRACE_SEGMENTS = 2
 """How many segments stay downloadable after they left the playlist: the availability duration of
 6.2.2 is one segment longer than the playlist, and somebody may just be asking for it."""
@@ -176,6 +178,10 @@ class MediaTimeline:
         before = self.version
         number = segment_number(seq, epoch)
         restarted = self._last is not None and epoch != self._last[0]
+        newest = self._open.number if self._open is not None else self.last_msn
+        if restarted and number <= newest:
+            # The stage's clock was set back while it restarted: wait for a number not yet taken (3).
+            return False
         if self._open is not None and number != self._open.number:
             # In the same epoch the rest of the segment was missed; a restart means it never was.
             self._close_segment(cut=restarted)
@@ -210,12 +216,17 @@ class MediaTimeline:
         # Within an epoch a segment is meant to begin with its slot, even if chunks were missed.
         first = slot if previous is not None and not restarted else seq
         missed = chunk_media_time(self.codec, seq) - chunk_media_time(self.codec, first)
+        wall_clock -= missed / SAMPLE_RATE
+        if previous is not None:
+            # Dates may overlap by less than a second (6.2.1): a clock set back is followed step by step.
+            ends = previous.wall_clock + previous.duration / SAMPLE_RATE
+            wall_clock = max(wall_clock, ends - _DATE_OVERLAP)
         segment = _Segment(
             number,
             epoch,
             first,
             slot + CHUNKS_PER_SEGMENT - 1,
-            wall_clock - missed / SAMPLE_RATE,
+            wall_clock,
             discontinuity=restarted,
         )
         if previous is None:
