@@ -14,27 +14,37 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUSTINGS_", extra="ignore")
 
-    data: Path = Field(Path("hustings-data"), description="Data folder.")
-    audience_door: str = Field("0.0.0.0:8000", description="HOST:PORT of the audience door (edges).")
-    studio_door: str = Field("0.0.0.0:8001", description="HOST:PORT of the studio door.")
-    media_door: str = Field("0.0.0.0:8002", description="UDP HOST:PORT that all speakers share (stage).")
-    metrics_door: str = Field("127.0.0.1:8003", description="Private HOST:PORT for Prometheus metrics.")
-    studio: str = Field("http://127.0.0.1:8001", description="Where commands find the studio.")
-    edges: int = Field(0, ge=0, le=64, description="Edge processes; 0 means cores - 1, at least 1.")
-    bus: str = Field("", description="nats:// address of the bus; empty: `serve` starts its own.")
-    public_ip: str = Field("", description="Addresses speakers reach this machine by, commas between.")
-    audience_url: str = Field("", description="Public address of the audience door, for links.")
-    studio_url: str = Field("", description="Public address of the studio door, for links.")
-    token: str = Field("", description="An operator's API token, for commands.")
-    database: str = Field("", description="SQLAlchemy database URL; empty: SQLite in the data folder.")
-    levelling: bool = Field(True, description="Level speakers towards -18 LUFS and the program to -16.")
-    voices: int = Field(13, ge=1, le=64, description="How many may speak at once in a room.")
-    window: int = Field(3600, ge=60, le=21600, description="Seconds of a broadcast kept in memory.")
-    program_bitrate: int = Field(64_000, ge=16_000, le=256_000, description="Opus program bit/s.")
-    aac_bitrate: int = Field(96_000, ge=32_000, le=256_000, description="AAC program bit/s.")
-    listeners: int = Field(0, ge=0, description="Connections per edge; 0: from the descriptor limit.")
-    per_address: int = Field(200, ge=1, description="Connections per address (IPv6: /64) and edge.")
-    log_json: bool = Field(False, description="Log as JSON lines instead of text.")
+    data: Path = Field(default=Path("hustings-data"), description="Data folder.")
+    audience_door: str = Field(default="0.0.0.0:8000", description="HOST:PORT of the audience door (edges).")
+    studio_door: str = Field(default="0.0.0.0:8001", description="HOST:PORT of the studio door.")
+    media_door: str = Field(
+        default="0.0.0.0:8002", description="UDP HOST:PORT that all speakers share (stage)."
+    )
+    metrics_door: str = Field(
+        default="127.0.0.1:8003", description="Private HOST:PORT for Prometheus metrics."
+    )
+    studio: str = Field(default="http://127.0.0.1:8001", description="Where commands find the studio.")
+    edges: int = Field(default=0, ge=0, le=64, description="Edge processes; 0 means cores - 1, at least 1.")
+    bus: str = Field(default="", description="nats:// address of the bus; empty: `serve` starts its own.")
+    public_ip: str = Field(
+        default="", description="Addresses speakers reach this machine by, commas between."
+    )
+    audience_url: str = Field(default="", description="Public address of the audience door, for links.")
+    studio_url: str = Field(default="", description="Public address of the studio door, for links.")
+    token: str = Field(default="", description="An operator's API token, for commands.")
+    database: str = Field(
+        default="", description="SQLAlchemy database URL; empty: SQLite in the data folder."
+    )
+    levelling: bool = Field(
+        default=True, description="Level speakers towards -18 LUFS and the program to -16."
+    )
+    voices: int = Field(default=13, ge=1, le=64, description="How many may speak at once in a room.")
+    window: int = Field(default=3600, ge=60, le=21600, description="Seconds of a broadcast kept in memory.")
+    program_bitrate: int = Field(default=64_000, ge=16_000, le=256_000, description="Opus program bit/s.")
+    aac_bitrate: int = Field(default=96_000, ge=32_000, le=256_000, description="AAC program bit/s.")
+    listeners: int = Field(default=0, ge=0, description="Connections per edge; 0: from the descriptor limit.")
+    per_address: int = Field(default=200, ge=1, description="Connections per address (IPv6: /64) and edge.")
+    log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
 
 
 def host_port(text: str) -> tuple[str, int]:
