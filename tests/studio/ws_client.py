@@ -1,0 +1,71 @@
+"""A WebSocket client that speaks ASGI to the application: no sockets, no threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+
+
+class Closed(Exception):
+    """The application closed the socket, with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Socket:
+    """One connection."""
+
+    def __init__(self) -> None:
+        self.to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def send(self, text: str) -> None:
+        await self.to_app.put({"type": "websocket.receive", "text": text})
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message; Closed when there is none any more."""
+        message = await asyncio.wait_for(self.from_app.get(), 20)
+        if message["type"] == "websocket.close":
+            raise Closed(message.get("code", 1000))
+        loaded: dict[str, Any] = json.loads(message["text"])
+        return loaded
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    app: FastAPI, path: str, *, address: str = "192.0.2.1", **headers: str
+) -> AsyncIterator[Socket]:
+    """An accepted socket. Raises Closed when it is refused before."""
+    socket = Socket()
+    names = {"host": "127.0.0.1:8001", **headers}
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in names.items()],
+        "client": (address, 1),
+        "server": ("127.0.0.1", 8001),
+        "subprotocols": [],
+        "state": {},
+    }
+    await socket.to_app.put({"type": "websocket.connect"})
+    running = asyncio.create_task(app(scope, socket.to_app.get, socket.from_app.put))  # type: ignore[arg-type]  # plain dicts
+    try:
+        first = await asyncio.wait_for(socket.from_app.get(), 20)
+        if first["type"] != "websocket.accept":
+            raise Closed(first.get("code", 1000))
+        yield socket
+    finally:
+        await socket.to_app.put({"type": "websocket.disconnect", "code": 1001})
+        await asyncio.wait_for(running, 20)
