@@ -124,6 +124,8 @@ async def stage(**settings: object) -> AsyncIterator[Watched]:
         await bus.subscribe(subjects.timed(BROADCAST), TimedEvent, watched.events.append)
         await bus.subscribe(subjects.media(BROADCAST, "*"), MediaChunk, watched.chunks.append)
         await service.start()
+        for connection in (bus, own):  # both are subscribed when the first request is made
+            await connection._nats.flush()
         try:
             yield watched
         finally:

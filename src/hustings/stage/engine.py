@@ -13,10 +13,12 @@ import numpy as np
 from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, silence
 from hustings.audio.limiter import Limiter
 from hustings.audio.loudness import Leveller
+from hustings.audio.opus import OpusEncoder
 from hustings.bus.messages import Role, SeatReport, TimedEvent
 from hustings.errors import Refused
 from hustings.stage.returns import AUDIBLE_MEAN_SQUARE, PRIVATE_LINGERS, Returns
 from hustings.stage.seat import Seat
+from hustings.stage.webrtc import rtp
 
 MAX_SEATS = 256
 """Participants remembered; beyond, the one that left longest ago is forgotten."""
@@ -42,6 +44,27 @@ class TickOutput:
 
     packets: list[tuple[str, bytes]] = field(default_factory=list)
     program: ProgramFrame | None = None
+
+
+def warm_up() -> int:
+    """Runs all code of a tick once, so that the first real one does not pay for tables, code caches and
+    memory. Returns the program encoder's pre-skip in samples."""
+    engine = BroadcastEngine("warm-up", "warm-up")
+    encoder = OpusEncoder()
+    options = {"name": "", "role": "speaker", "muted": False, "payload_type": 111, "level_id": 1}
+    for name in ("a", "b"):
+        engine.connect(name, participant_id=name, returns=True, **options)  # type: ignore[arg-type]  # a mix
+    engine.go_live(0.0, 0.0)
+    tone = np.sin(np.arange(FRAME_SAMPLES) / 10).astype(np.float32)
+    for n in range(26):
+        for ssrc, name in enumerate(("a", "b")):
+            data = rtp.build(111, n, n * FRAME_SAMPLES, ssrc, encoder.encode(tone), extensions={1: b"\x05"})
+            engine.packet(name, data, n * 0.02)
+        engine.tick(n * 0.02, n * 0.02)
+    engine.drain_events()
+    engine.seat_reports()
+    engine.close()
+    return engine.lookahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from hustings.bus.messages import (
 )
 from hustings.config import Settings
 from hustings.errors import Refused
-from hustings.stage.engine import BroadcastEngine, ProgramFrame
+from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
 from hustings.stage.packager import Packager, PackagerThread, init_segments
 from hustings.stage.sessions import Sessions
 from hustings.stage.ticker import Ticker
@@ -89,6 +89,7 @@ class StageService:
 
     async def start(self) -> None:
         """Starts the threads and serves the bus."""
+        self._init = init_segments(warm_up(), self._settings.aac_bitrate)
         self.ticker.start()
         self.packager.start()
         for work in (self._publish_outbox, self.sessions.watch, self._forget_ended):
@@ -145,8 +146,6 @@ class StageService:
             bitrate=settings.program_bitrate,
             wall=time.time(),
         )
-        if not self._init:
-            self._init = init_segments(engine.lookahead, settings.aac_bitrate)
         windows = {codec: MediaWindow(self._init[codec], settings.window) for codec in CODECS}
         broadcast = Broadcast(engine, windows)
         self._broadcasts[message.broadcast_id] = broadcast
@@ -163,15 +162,13 @@ class StageService:
 
     async def _live(self, broadcast: Broadcast, live_since: float) -> None:
         engine = broadcast.engine
-        await self._in_tick(lambda: engine.go_live(live_since, time.time()))
+        await self._in_tick(lambda: engine.go_live(live_since, self.ticker.next_wall()))
         log.info("live", room=engine.slug, media_time=engine.media_time)
 
     async def stop_broadcast(self, message: StopBroadcast) -> Done:
-        """Ended. Idempotent while the stage remembers the broadcast."""
+        """Ended. Idempotent: what is not known here is not on either."""
         broadcast = self._broadcasts.get(message.broadcast_id)
-        if broadcast is None:
-            raise _unknown()
-        if broadcast.ended is None:
+        if broadcast is not None and broadcast.ended is None:
             await self._end(message.broadcast_id, broadcast)
         return Done()
 

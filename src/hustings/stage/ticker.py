@@ -134,12 +134,14 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stopping:
+            idle = not self.engines
             self._run_commands()
             if not self.engines:
                 self._wake.wait(1.0)
                 self._wake.clear()
-                self._clock.due = time.monotonic()
                 continue
+            if idle:
+                self._clock.due = time.monotonic()
             self._wait()
             self._tick()
 
@@ -202,8 +204,10 @@ class Ticker:
             _late.inc()
         if skipped:
             _skipped.inc(skipped)
-        if end - self._collected > COLLECT_INTERVAL and self._clock.due - end > FRAME_SECONDS / 2:
+        if self._clock.due - end > FRAME_SECONDS / 2 and end - self._collected > COLLECT_INTERVAL:
             self._collected = end
+            if gc.isenabled():
+                return  # Python collects by itself: this process is not a stage's own (main.py)
             gc.collect()
             _collection.set(max(_collection._value.get(), time.monotonic() - end))
 
@@ -227,6 +231,10 @@ class Ticker:
             self._reported[engine.broadcast_id] = now
             engine.changed = False
             self._outlet.report(self.report(engine))
+
+    def next_wall(self) -> float:
+        """Unix time of the tick that is due next, late or not. Only in the tick's thread."""
+        return time.time() - (time.monotonic() - self._clock.due)
 
     def report(self, engine: BroadcastEngine) -> StageReport:
         """The broadcast as it stands. Only in the tick's thread."""
