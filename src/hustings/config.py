@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     aac_bitrate: int = Field(default=96_000, ge=32_000, le=256_000, description="AAC program bit/s.")
     listeners: int = Field(default=0, ge=0, description="Connections per edge; 0: from the descriptor limit.")
     per_address: int = Field(default=200, ge=1, description="Connections per address (IPv6: /64) and edge.")
+    proxies: str = Field(
+        "",
+        description="Addresses of reverse proxies before the edges, commas between: their X-Forwarded-For "
+        "is believed, and connections per address are counted by it.",
+    )
     log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edge_memory import House, make_house
+from pathlib import Path
+
+from edge_memory import Client, House, make_house
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +82,30 @@ async def test_one_address_too_many(house: House) -> None:
     assert house.edge.metrics.refused["crowded"] == 1
 
 
+async def test_behind_a_proxy_its_visitors_are_told_apart(web: Path) -> None:
+    house = make_house(web, per_address=2, proxies="198.51.100.1, 2001:db8::1")
+    await house.live(5)
+
+    def listen(visitor: str) -> Client:
+        client = house.client("198.51.100.1")
+        client.get("/r/hall/live", f"X-Forwarded-For: 10.0.0.1, {visitor}")
+        return client
+
+    kept = [listen("192.0.2.1"), listen("192.0.2.1"), listen("192.0.2.2"), listen("192.0.2.3")]
+    assert all(client.answers()[0].status == 200 for client in kept)
+    assert listen("192.0.2.1").answers()[0].status == 429
+    kept[0].transport.close()
+    assert listen("192.0.2.1").answers()[0].status == 200
+    for visitor in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+        client = house.client("198.51.100.1")
+        client.ask("/r/hall/hls/opus.m3u8", f"X-Forwarded-For: {visitor}")
+    assert house.edge.audience("edge").listening["hall"]["hls"] == 2
+    # Who is no proxy of ours may write what they like.
+    assert house.client("203.0.113.5").ask("/nothing", "X-Forwarded-For: 192.0.2.1").status == 404
+    await house.end()
+    assert house.edge.gate.held("192.0.2.1") == 0
+
+
 async def test_full_is_a_page_that_tries_again_by_itself(house: House) -> None:
     house.edge.gate.total = 0
     answer = house.client().ask("/r/hall", "Accept: text/html", "Accept-Language: de-AT,en;q=0.5")
@@ -100,10 +126,7 @@ async def test_the_refused_do_not_stay(house: House) -> None:
     assert house.edge.gate.lingering == 0
 
 
-async def test_a_crowd_is_cut_without_a_word(web: object, tmp_path: object) -> None:
-    from pathlib import Path
-
-    assert isinstance(web, Path)
+async def test_a_crowd_is_cut_without_a_word(web: Path) -> None:
     house = make_house(web, per_address=1)
     clients = [house.client() for _ in range(12)]
     assert [client.is_closed() for client in clients] == [False] * 9 + [True] * 3

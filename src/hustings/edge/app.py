@@ -14,7 +14,7 @@ from hustings.clock import Clock
 from hustings.config import Settings
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import HlsAudience, Visitors
-from hustings.edge.gate import Gate, Verdict, descriptor_cap
+from hustings.edge.gate import Gate, Verdict, address_key, descriptor_cap
 from hustings.edge.http import (
     ANY_ORIGIN,
     Reply,
@@ -63,6 +63,9 @@ class Edge:
         self.deadlines = Deadlines()
         self.connections: set[Connection] = set()
         self.draining = False
+        self.proxies = frozenset(
+            address_key(each.strip()) for each in settings.proxies.split(",") if each.strip()
+        )
         self.load = Load()
         self.bus = bus
         self.book = RoomBook(self._room_changed, self._room_removed)
@@ -316,6 +319,12 @@ class Edge:
             self.metrics.refused["load"] += 1
             connection.reply(self._full())
             return False
+        if connection.proxied and (visitor := connection.visitor(request)):
+            if not self.gate.claim(visitor):
+                self.metrics.refused["crowded"] += 1
+                connection.reply(self.refusal(Verdict.CROWDED, request))
+                return False
+            connection.claimed = visitor
         return True
 
     def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:

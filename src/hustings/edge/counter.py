@@ -47,9 +47,9 @@ class Visitors:
 
     def of(self, connection: Connection, request: Request) -> int:
         """A number that is the same for the same address and browser, in this process only."""
-        if not connection.audience_key:
+        if connection.proxied or not connection.audience_key:
             agent = request.headers.get(b"user-agent", b"")
-            text = connection.address.encode() + b"\0" + agent
+            text = connection.visitor(request).encode() + b"\0" + agent
             digest = hashlib.blake2b(text, digest_size=8, key=self._key).digest()
             connection.audience_key = int.from_bytes(digest)
         return connection.audience_key

@@ -1,6 +1,7 @@
 """Who may connect: a cap in all, a cap per address, and what it costs to say no.
 
-Pure: connections are counted by a key of their address and released again. Addresses live only here,
+Pure: connections are counted by a key of their address and released again; the key "" (a reverse proxy
+that the operator named) has no cap of its own. Addresses live only here,
 in memory, for as long as a connection is open; none is logged.
 """
 
@@ -80,7 +81,7 @@ class Gate:
 
     def _judge(self, key: str) -> Verdict:
         held = self._by_address.get(key, 0)
-        if held >= self.per_address:
+        if key and held >= self.per_address:
             # A few over the cap are told why; an address that goes on is cut without a word.
             told = self.lingering < LINGERING and held < self.per_address + 8
             return Verdict.CROWDED if told else Verdict.CUT
@@ -96,11 +97,26 @@ class Gate:
             self.inside -= 1
         else:
             self.lingering -= 1
+        self._uncount(key)
+
+    def _uncount(self, key: str) -> None:
         left = self._by_address[key] - 1
         if left:
             self._by_address[key] = left
         else:
             del self._by_address[key]
+
+    def claim(self, key: str) -> bool:
+        """Counts an endless response to somebody behind a proxy; False when they have enough of them."""
+        if self._by_address.get(key, 0) >= self.per_address:
+            self.refused[Verdict.CROWDED] += 1
+            return False
+        self._by_address[key] = self._by_address.get(key, 0) + 1
+        return True
+
+    def release(self, key: str) -> None:
+        """What `claim` counted has ended."""
+        self._uncount(key)
 
     def held(self, key: str) -> int:
         """Connections of one address now."""

@@ -56,6 +56,7 @@ _KEPT = frozenset(
         b"if-range",
         b"range",
         b"user-agent",
+        b"x-forwarded-for",
     )
 )
 
@@ -79,6 +80,7 @@ class Door(Protocol):
     gate: Gate
     metrics: Metrics
     draining: bool
+    proxies: frozenset[str]
     deadlines: Deadlines
     connections: set[Connection]
 
@@ -122,8 +124,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_burst", "_fed", "_head", "_headers", "_lingering", "_parser", "_paused", "_queue",
-        "_request", "_url", "_verdict", "address", "audience_key", "closed", "deadline", "door", "fanout",
-        "shard", "skips", "skips_since", "transport",
+        "_request", "_url", "_verdict", "address", "audience_key", "claimed", "closed", "deadline", "door",
+        "fanout", "proxied", "shard", "skips", "skips_since", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -133,6 +135,9 @@ class Connection(asyncio.Protocol):
         self.address = ""
         self.audience_key = 0
         """Set by the counter when this connection takes HLS."""
+        self.claimed = ""
+        """Whom behind a proxy this endless response counts for; see `Gate.claim`."""
+        self.proxied = False
         self.closed = False
         self.deadline = math.inf
         self.fanout: FanoutLike | None = None
@@ -159,6 +164,9 @@ class Connection(asyncio.Protocol):
         door = self.door
         peer = transport.get_extra_info("peername")
         self.address = address_key(peer[0]) if peer else ""
+        if self.address in door.proxies:
+            self.proxied = True
+            self.address = ""
         self._verdict = door.gate.enter(self.address)
         if self._verdict is not Verdict.WELCOME:
             door.metrics.refused[self._verdict.value] += 1
@@ -173,6 +181,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.door.gate.leave(self.address, self._verdict)
+        if self.claimed:
+            self.door.gate.release(self.claimed)
         self.door.connections.discard(self)
         if self.fanout is not None:
             self.fanout.leave(self)
@@ -332,6 +342,16 @@ class Connection(asyncio.Protocol):
             self.deadline = door.clock.monotonic() + IDLE
         if self._queue:
             self._next()
+
+    def visitor(self, request: Request) -> str:
+        """The key of whose request this is: the address, or what a proxy that we trust says it is.
+
+        Of X-Forwarded-For only the last entry counts: the one our proxy wrote itself.
+        """
+        if not self.proxied:
+            return self.address
+        last = request.headers.get(b"x-forwarded-for", b"").rpartition(b",")[2]
+        return address_key(last.strip().decode("latin-1"))[:64]
 
     def listen(self, fanout: FanoutLike, head: bytes) -> bool:
         """Turns the reply in hand into an endless one, written to by `fanout` from now on.
