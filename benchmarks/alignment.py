@@ -16,6 +16,7 @@ WINDOW = RATE
 HOP = RATE // 2
 SEARCH = round(0.12 * RATE)
 """How far around its usual lag a window is looked for: six frames either way."""
+STEP = round(0.0002 * RATE)
 JUMP = round(0.005 * RATE)
 """Neighbouring windows whose lags differ by more have a jump between them. A frame is four times that."""
 ACTIVE_DBFS = -45.0
@@ -29,8 +30,10 @@ class Fidelity:
     """What `compare` found."""
 
     correlation: float = 0.0
-    """Of the whole, with one constant lag per speaker."""
+    """Of the whole, each second at the lag it has."""
     correlation_worst_second: float = 0.0
+    correlation_constant: float = 0.0
+    """Of the whole, with one constant lag per speaker: falls when a jitter buffer adapts in between."""
     seconds_compared: int = 0
     lags_ms: list[float] = field(default_factory=list)
     """One per speaker."""
@@ -38,6 +41,8 @@ class Fidelity:
     """Largest deviation of a window from its speaker's lag."""
     jumps: list[float] = field(default_factory=list)
     """Seconds into the delivered sound at which the lag jumped by more than 5 ms."""
+    steps: list[tuple[float, float]] = field(default_factory=list)
+    """Every change of lag by more than 0.2 ms: seconds, and milliseconds it grew by."""
     holes: int = 0
     """Frames of 20 ms that are silent although somebody spoke loudly."""
     windows: int = 0
@@ -78,30 +83,57 @@ def shifted(signal: Signal, lag: int, length: int) -> Signal:
 def compare(
     delivered: Signal, spoken: list[Signal], *, low: int = -20 * RATE, high: int = 20 * RATE
 ) -> Fidelity:
-    """How `delivered` compares with the sum of what each speaker said, each at its own constant lag."""
+    """How `delivered` compares with the sum of what each speaker said.
+
+    Each speaker has a lag in [low, high] of his own, followed through windows of a second.
+    """
     result = Fidelity()
     lags = [find_lag(delivered, signal, low, high) for signal in spoken]
-    placed = [shifted(signal, lag, len(delivered)) for signal, lag in zip(spoken, lags, strict=True)]
-    # Windows say more than the whole: a jump half-way would split the whole's peak in two.
-    for index in range(len(spoken)):
-        others = _sum([each for other, each in enumerate(placed) if other != index], len(delivered))
-        windows = _window_lags(delivered, placed[index], others)
-        if not windows:
-            continue
-        offsets = [offset for _, offset in windows]
-        typical = int(np.median(offsets))
-        lags[index] += typical
-        placed[index] = shifted(spoken[index], lags[index], len(delivered))
-        result.windows += len(windows)
-        spread = max(abs(offset - typical) for offset in offsets) / RATE * 1000
-        result.lag_spread_ms = max(result.lag_spread_ms, round(spread, 2))
-        for (_, before), (start, after) in pairwise(windows):
-            if abs(after - before) > JUMP:
-                result.jumps.append(round(start / RATE, 2))
+    tracks: list[list[tuple[int, int]]] = [[] for _ in spoken]
+    # The second round knows the lags that hold most of the time, and so who is alone when.
+    for _ in range(2):
+        placed = [shifted(signal, lag, len(delivered)) for signal, lag in zip(spoken, lags, strict=True)]
+        for index in range(len(spoken)):
+            others = _sum([each for other, each in enumerate(placed) if other != index], len(delivered))
+            tracks[index] = _window_lags(delivered, placed[index], others)
+            if tracks[index]:
+                typical = int(np.median([offset for _, offset in tracks[index]]))
+                lags[index] += typical
+                tracks[index] = [(start, offset - typical) for start, offset in tracks[index]]
+                placed[index] = shifted(spoken[index], lags[index], len(delivered))
     result.lags_ms = [round(lag / RATE * 1000, 2) for lag in lags]
+    for track in tracks:
+        _follow(result, track)
     result.jumps.sort()
-    _correlate(result, delivered, _sum(placed, len(delivered)))
+    result.steps.sort()
+    moved = [_moved(signal, track) for signal, track in zip(placed, tracks, strict=True)]
+    _correlate(result, delivered, _sum(placed, len(delivered)), _sum(moved, len(delivered)))
     return result
+
+
+def _follow(result: Fidelity, track: list[tuple[int, int]]) -> None:
+    result.windows += len(track)
+    for (_, before), (start, after) in pairwise(track):
+        if abs(after - before) > STEP:
+            result.steps.append((round(start / RATE, 2), round((after - before) / RATE * 1000, 2)))
+        if abs(after - before) > JUMP:
+            result.jumps.append(round(start / RATE, 2))
+    spread = max((abs(offset) for _, offset in track), default=0)
+    result.lag_spread_ms = max(result.lag_spread_ms, round(spread / RATE * 1000, 2))
+
+
+def _moved(placed: Signal, track: list[tuple[int, int]]) -> Signal:
+    """`placed`, each stretch at the lag of the window around it."""
+    if not any(offset for _, offset in track):
+        return placed
+    starts = np.array([start + WINDOW // 2 for start, _ in track])
+    offsets = np.array([offset for _, offset in track])
+    here = np.arange(len(placed))
+    # Half-way between two windows the next one's lag takes over.
+    borders = (starts[1:] + starts[:-1]) // 2
+    source = here - offsets[np.searchsorted(borders, here, "right")]
+    moved = placed[np.clip(source, 0, len(placed) - 1)]
+    return np.asarray(moved, np.float32)
 
 
 def _sum(signals: list[Signal], length: int) -> Signal:
@@ -127,11 +159,12 @@ def _window_lags(delivered: Signal, placed: Signal, others: Signal) -> list[tupl
     return found
 
 
-def _correlate(result: Fidelity, delivered: Signal, expected: Signal) -> None:
+def _correlate(result: Fidelity, delivered: Signal, constant: Signal, expected: Signal) -> None:
     heard = np.flatnonzero(np.abs(expected) > 1e-4)
     if not len(heard):
         return
     first, last = int(heard[0]), int(heard[-1]) + 1
+    result.correlation_constant = round(correlation(delivered[first:last], constant[first:last]), 4)
     result.correlation = round(correlation(delivered[first:last], expected[first:last]), 4)
     seconds: list[float] = []
     for start in range(first, last - RATE, RATE):
@@ -140,12 +173,16 @@ def _correlate(result: Fidelity, delivered: Signal, expected: Signal) -> None:
             seconds.append(correlation(delivered[start : start + RATE], piece))
     result.seconds_compared = len(seconds)
     result.correlation_worst_second = round(min(seconds), 4) if seconds else 0.0
-    frames = (last - first) // 960
-    wanted = expected[first : first + frames * 960].reshape(frames, 960)
-    got = delivered[first : first + frames * 960].reshape(frames, 960)
+    result.holes = _holes(delivered[first:last], expected[first:last])
+
+
+def _holes(delivered: Signal, expected: Signal) -> int:
+    count = len(expected) // 960
+    wanted = expected[: count * 960].reshape(count, 960)
+    got = delivered[: count * 960].reshape(count, 960)
     loud = np.sqrt(np.mean(np.square(wanted), axis=1)) > 10 ** (-30 / 20)
     silent = np.sqrt(np.mean(np.square(got), axis=1)) < 10 ** (-60 / 20)
-    result.holes = int(np.sum(loud & silent))
+    return int(np.sum(loud & silent))
 
 
 @dataclass(frozen=True, slots=True)

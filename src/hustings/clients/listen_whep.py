@@ -70,10 +70,8 @@ def follow(session: RtcSession, feed: ReturnFeed, sink: Sink, stop: threading.Ev
     begin = deadline = time.monotonic()
     while not stop.is_set() and session.peer.state == "connected":
         deadline += FRAME_SECONDS
-        time.sleep(max(0.0, deadline - time.monotonic()))
-        now = time.monotonic()
         before = feed.bytes
-        feed.drain(session.peer, now)
+        now = feed.drain_until(session.peer, deadline)
         sink.received(feed.bytes - before)
         feed.play(deadline)
         if now - (feed.last_packet or begin) > SILENCE:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from hustings.audio.receiver import Pulled, Receiver
 from hustings.errors import Corrupt
 from hustings.stage.webrtc import rtp
 from hustings.stage.webrtc.peer import OffererPeer
+
+POLL = 0.004
+"""Seconds between looks at what has arrived."""
 
 type Played = Callable[[float, Pulled], None]
 """Called with the monotonic time at which the frame begins to sound, and the frame."""
@@ -43,6 +47,17 @@ class ReturnFeed:
                 self._receiver, self._ssrc = Receiver(), packet.ssrc
             if packet.payload:
                 self._receiver.push(packet.sequence, packet.timestamp, packet.payload, now)
+
+    def drain_until(self, peer: OffererPeer, deadline: float) -> float:
+        """Drains at short intervals until monotonic `deadline`; returns the time then.
+
+        Taken only once a frame, a packet that comes close to the tick would seem to jitter by 20 ms.
+        """
+        while (now := time.monotonic()) < deadline:
+            self.drain(peer, now)
+            time.sleep(min(POLL, max(0.0, deadline - time.monotonic())))
+        self.drain(peer, now)
+        return now
 
     def play(self, now: float) -> None:
         """One 20 ms frame; call it every 20 ms."""

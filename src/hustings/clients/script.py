@@ -27,9 +27,13 @@ class Spoken:
     level: int
 
 
-def encode(frames: Iterable[Frame], *, bitrate: int = 32_000) -> Iterator[Spoken]:
-    """Packets as a browser would make them. The first can be decoded without history."""
-    encoder = OpusEncoder(bitrate)
+def encode(frames: Iterable[Frame], *, bitrate: int = 64_000) -> Iterator[Spoken]:
+    """Packets that keep the sound as it is, music too. The first can be decoded without history.
+
+    `voip`, which browsers use, takes away what is low: speech through it correlates 0.84 with what was
+    spoken at any bitrate, through `audio` 0.98.
+    """
+    encoder = OpusEncoder(bitrate, application="audio")
     # A loop's last packet is followed by its first: that one must not lean on what was before.
     encoder.disable_prediction_once()
     for frame in frames:

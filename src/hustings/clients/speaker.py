@@ -140,8 +140,7 @@ class Speaker:
             deadline = self._due(self._next)
             now = time.monotonic()
             if now < deadline:
-                time.sleep(deadline - now)
-                now = time.monotonic()
+                now = self._sleep(session, deadline, now)
             elif now - deadline > LATE:
                 stream.skip(FRAME_SAMPLES * self._catch_up(now))
             spoken = self._script.frame(self._next)
@@ -155,6 +154,13 @@ class Speaker:
                 self._feed.play(now)
             if now - (self._feed.last_packet or begin + 1.0) > SILENCE:
                 return
+
+    def _sleep(self, session: RtcSession, deadline: float, now: float) -> float:
+        """Until `deadline`; the time then. Who plays the return looks after it meanwhile."""
+        if self._plays:
+            return self._feed.drain_until(session.peer, deadline)
+        time.sleep(deadline - now)
+        return time.monotonic()
 
     def _due(self, number: int) -> float:
         assert self.origin is not None
