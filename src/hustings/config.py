@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     listeners: int = Field(default=0, ge=0, description="Connections per edge; 0: from the descriptor limit.")
     per_address: int = Field(default=200, ge=1, description="Connections per address (IPv6: /64) and edge.")
     proxies: str = Field(
-        "",
+        default="",
         description="Addresses of reverse proxies before the edges, commas between: their X-Forwarded-For "
         "is believed, and connections per address are counted by it.",
     )

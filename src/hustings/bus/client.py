@@ -192,7 +192,9 @@ class Bus:
 
     async def _error(self, error: Exception) -> None:
         if self._quiet:
-            self._why = str(error).strip("'\" ") or type(error).__name__
+            # A refused credential is the reason, whatever the attempts after it ran into.
+            if "Authorization" not in self._why:
+                self._why = str(error).strip("'\" ") or type(error).__name__
             return
         if isinstance(error, nats.errors.SlowConsumerError):
             _dropped.inc()

@@ -11,6 +11,7 @@ from pathlib import Path
 from hustings.errors import HustingsError
 
 ADDRESSES = "addresses.json"
+LOCK = "lock"
 
 
 class FolderInUse(HustingsError):
@@ -29,7 +30,7 @@ class DataFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.run.mkdir(exist_ok=True, mode=0o700)
-            self._lock = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(self.run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HustingsError(
                 f"Cannot use the data folder {self.path}: {error.strerror}. Choose another with --data."
@@ -73,12 +74,22 @@ def read_addresses(data: Path) -> dict[str, str]:
     Raises HustingsError when no server is ready there.
     """
     path = data / "run" / ADDRESSES
+    absent = f"No server is ready on {data}. Start one: hustings serve --data {data}"
     try:
         found = json.loads(path.read_text())
+        if not _is_locked(data / "run" / LOCK):  # left behind by one that was killed
+            raise HustingsError(absent)
     except FileNotFoundError:
-        raise HustingsError(
-            f"No server is ready on {data}. Start one: hustings serve --data {data}"
-        ) from None
+        raise HustingsError(absent) from None
     except (OSError, ValueError) as error:
         raise HustingsError(f"Cannot read {path}: {error}.") from error
     return {str(key): str(value) for key, value in found.items()}
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

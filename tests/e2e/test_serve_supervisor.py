@@ -1,0 +1,112 @@
+"""The supervisor with roles that only live: those that never start, hang, or do not want to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hustings.config import Settings
+from hustings.errors import HustingsError
+from hustings.supervisor import child as child_module
+from hustings.supervisor import main as main_module
+from hustings.supervisor.main import Supervisor
+
+pytestmark = pytest.mark.e2e
+
+FAKE = str(Path(__file__).with_name("fake_role.py"))
+
+
+@pytest.fixture(autouse=True)
+def _no_signals() -> Iterator[None]:
+    """Roles run in their own processes; what the test process does with signals stays."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def _settings(folder: Path) -> Settings:
+    door = "127.0.0.1:0"
+    return Settings(
+        data=folder, audience_door=door, studio_door=door, media_door=door, metrics_door=door, edges=1
+    )
+
+
+def _fake(role: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-P", FAKE, role, *arguments]
+
+
+async def _ready(supervisor: Supervisor, lines: list[str]) -> None:
+    async with asyncio.timeout(40):
+        while len(lines) < len(supervisor.doors):
+            await asyncio.sleep(0.05)
+
+
+async def _until_new(supervisor: Supervisor, name: str, old: int) -> None:
+    async with asyncio.timeout(40):
+        while supervisor.pids.get(name, old) == old:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_role_that_cannot_start_ends_the_server_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "GIVE_UP_AFTER", 3)
+
+    def broken(role: str, *arguments: str) -> list[str]:
+        if role == "studio":
+            return [sys.executable, "-c", "raise SystemExit('this studio is broken')"]
+        return _fake(role, *arguments)
+
+    supervisor = Supervisor(_settings(tmp_path), lambda _line: None, command=broken)
+    with pytest.raises(HustingsError, match="The studio cannot start"):
+        await supervisor.run()
+    assert supervisor.pids == {}
+
+
+async def test_a_role_that_hangs_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_module, "SILENT_FOR", 6.0)
+    lines: list[str] = []
+    supervisor = Supervisor(_settings(tmp_path), lines.append, command=_fake)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    hung, others = supervisor.pids["stage"], {**supervisor.pids}
+    os.kill(hung, signal.SIGSTOP)
+    await _until_new(supervisor, "stage", hung)
+    assert supervisor.pids["studio"] == others["studio"]
+    supervisor.stop()
+    await running
+
+
+async def test_a_role_that_does_not_want_to_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_module, "PATIENCE", {"edge": 0.5, "studio": 0.5, "stage": 0.5, "bus": 3.0})
+    lines: list[str] = []
+    supervisor = Supervisor(_settings(tmp_path), lines.append, command=_fake)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    stuck = supervisor.pids["edge-0"]
+    os.kill(stuck, signal.SIGSTOP)
+    supervisor.stop()
+    await asyncio.wait_for(running, 20)
+    assert supervisor.pids == {}
+    with pytest.raises(ProcessLookupError):
+        os.kill(stuck, 0)
+
+
+async def test_asked_to_stop_while_starting_it_stops(tmp_path: Path) -> None:
+    supervisor = Supervisor(_settings(tmp_path), lambda _line: None, command=_fake)
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.sleep(0)
+    supervisor.stop()
+    await asyncio.wait_for(running, 40)
+    assert supervisor.pids == {}
+    assert not (tmp_path / "run" / "bus.conf").exists()
