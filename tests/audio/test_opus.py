@@ -23,15 +23,23 @@ def decode_all(packets: list[bytes]) -> Samples:
     return np.concatenate([decoder.decode(packet) for packet in packets])
 
 
-@pytest.mark.parametrize("application", ["voip", "audio"])
-def test_what_goes_in_comes_out_after_the_lookahead(application: Literal["voip", "audio"]) -> None:
-    encoder = OpusEncoder(64_000, application=application)
+def test_what_goes_in_comes_out_after_the_lookahead() -> None:
+    encoder = OpusEncoder(64_000, application="audio", fec=False)
     assert encoder.lookahead == 312
     heard = decode_all([encoder.encode(frame) for frame in frames_of(_SPEECH)])
     size = len(heard) - 400
-    scores = [np.corrcoef(heard[lag : lag + size], _SPEECH[:size])[0, 1] for lag in (292, 312, 332)]
-    assert scores[1] > 0.95
+    scores = [np.corrcoef(heard[lag : lag + size], _SPEECH[:size])[0, 1] for lag in (310, 312, 314)]
+    assert scores[1] > 0.99
     assert scores[1] == max(scores)
+
+
+def test_voip_turns_phases() -> None:
+    """Why program and returns use "audio": "voip" filters and models, the waveform is never kept."""
+    encoder = OpusEncoder(64_000, application="voip")
+    assert encoder.lookahead == 312
+    heard = decode_all([encoder.encode(frame) for frame in frames_of(_SPEECH)])
+    assert np.corrcoef(heard[312:], _SPEECH[: len(heard) - 312])[0, 1] < 0.9
+    assert np.sqrt((heard**2).mean()) == pytest.approx(np.sqrt((_SPEECH**2).mean()), rel=0.1)
 
 
 def test_encoders_take_two_channels() -> None:

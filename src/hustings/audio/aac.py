@@ -1,6 +1,7 @@
 """AAC-LC through PyAV's own encoder: raw access units (ISO/IEC 14496-3), no ADTS.
 
-Cost: about 530 us per unit of 1024 samples: it belongs in the packager's thread, not in the tick.
+Cost: 200-530 us per unit of 1024 samples, depending on the machine: it belongs
+in the packager's thread, not in the tick.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Mix-minus is "all minus own": one sum and one subtraction, whatever the number of speakers.
 float32 has 24 bits of mantissa, so the own voice cancels to about -140 dB of the mix.
-Nothing clips here; the limiter comes after. Cost: about 8 us for 13 speakers
+Nothing clips here; the limiter comes after. Cost: about 6 us for 13 speakers
 (`benchmarks/audio_cost.py`).
 """
 

@@ -4,7 +4,7 @@ The functions are bound with `ctypes.PyDLL`: a call keeps the interpreter lock. 
 than giving the lock away and getting it back from a busy thread (up to `sys.getswitchinterval()`, 5 ms)
 would cost the tick.
 
-Measured (`benchmarks/audio_cost.py`, 2-core EPYC): see docs of each class.
+Measured (`benchmarks/audio_cost.py`, 2-core EPYC): decoding a frame takes 17 us (CELT) to 30 us (hybrid).
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ class OpusEncoder:
     packet, `expected_loss` in percent steers how many bits that may cost. At 32 kbit/s libopus writes no copy
     at all below 10 percent (measured; at 40 kbit/s from 5 percent on), hence the default. FEC needs the SILK
     or hybrid mode: with `application="audio"` it costs three times the time of the plain CELT mode.
+
+    `application="audio"` without FEC keeps the waveform (correlation 0.98 with speech at 32 kbit/s) and takes
+    48 us a frame; "voip" filters and models (0.82-0.90 at any bitrate) and takes 135 us, with FEC 170 us.
     """
 
     def __init__(
@@ -138,6 +141,11 @@ class OpusEncoder:
     def set_expected_loss(self, percent: int) -> None:
         """Tell the encoder the loss the far end reports, 0-100 percent."""
         self._set(_SET_PACKET_LOSS_PERC, percent)
+
+    def tune(self, bitrate: int, complexity: int) -> None:
+        """Change bit rate (bit/s) and complexity (0-10) from the next packet on."""
+        self._set(_SET_BITRATE, bitrate)
+        self._set(_SET_COMPLEXITY, complexity)
 
     def continue_from(self, other: OpusEncoder) -> None:
         """Take over the whole state of `other`, made with the same channels and application.

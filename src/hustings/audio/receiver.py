@@ -10,6 +10,7 @@
   in-band FEC or by concealment, and media time goes on.
 - When nothing is there the packet may only be late: concealment fills the frame and media time waits, so that
   no word is lost, until the delay reaches its bound; from there on media time goes on.
+- One speaker's push and pull, decoding included, take 30-43 us (`benchmarks/audio_cost.py`).
 - After 100 ms of invention the sound fades out; then silence, at no cost, until packets come again.
 """
 
