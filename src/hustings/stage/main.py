@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import ipaddress
 import os
 import sys
 
 from hustings.config import Settings, host_port
+from hustings.errors import UsageError
 from hustings.role import role_runtime
 from hustings.stage.service import StageService
 from hustings.stage.webrtc.peer import SETTLE_TIME, MediaDoor
@@ -22,7 +24,7 @@ NICENESS = -10
 async def run_stage(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises UsageError or Unavailable (UDP port taken, no bus)."""
     host, port = host_port(settings.media_door)
-    public = tuple(part.strip() for part in settings.public_ip.split(",") if part.strip())
+    public = public_addresses(settings.public_ip)
     door = MediaDoor(host, port, public)
     prefer_the_tick()
     async with role_runtime("stage", settings) as runtime:
@@ -43,6 +45,19 @@ async def run_stage(settings: Settings) -> None:
             listener.stop()
             # libdatachannel's threads end in their own time; the process must not overtake them.
             await asyncio.sleep(SETTLE_TIME)
+
+
+def public_addresses(text: str) -> tuple[str, ...]:
+    """Splits "ADDRESS,ADDRESS"; raises UsageError for what is no IP address."""
+    addresses = [part.strip() for part in text.split(",") if part.strip()]
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise UsageError(
+                f"'{address}' is no IP address; --public-ip takes for example 203.0.113.5."
+            ) from None
+    return tuple(addresses)
 
 
 def prefer_the_tick() -> None:

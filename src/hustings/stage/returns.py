@@ -18,6 +18,9 @@ PRIVATE_LINGERS = 2.0
 """Seconds a return stays private after its owner was last heard in the mix."""
 AUDIBLE_MEAN_SQUARE = 1e-6
 """-60 dBov: a seat whose frame is louder would hear itself in the shared encode."""
+COMPLEXITY = 5
+TUMULT = 4
+"""Private encodes at once above which each gets less work."""
 CEILING = 0.89
 """Linear peak that a return feed does not exceed: -1 dB."""
 
@@ -71,6 +74,9 @@ class Returns:
             self._gains[key] = 1.0
         if self._on_private.difference(talking):
             self._shared.disable_prediction_once()
+        if joining or len(talking) != len(self._on_private):
+            for key in talking:
+                self._private[key].tune(*self._private_quality(len(talking)))
         self._on_private = set(talking)
         shared = self._shared.encode(program)
         packets: dict[str, bytes] = {}
@@ -115,6 +121,11 @@ class Returns:
             np.clip(rows[index], -CEILING, CEILING, out=rows[index])
             self._gains[key] = after
 
+    def _private_quality(self, talking: int) -> tuple[int, int]:
+        """Bit rate and complexity of private encodes: the program's own, but in a tumult, where nobody
+        can tell, half the work."""
+        return (self._bitrate, COMPLEXITY) if talking <= TUMULT else (min(self._bitrate, 32_000), 2)
+
     def _new_encoder(self) -> OpusEncoder:
         # One kind for all: only then can one encoder continue from another.
-        return OpusEncoder(self._bitrate, application="audio", complexity=5, fec=False)
+        return OpusEncoder(self._bitrate, application="audio", complexity=COMPLEXITY, fec=False)

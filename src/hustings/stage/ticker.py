@@ -34,6 +34,8 @@ POLL_INTERVAL = 0.005
 PACKETS_A_POLL = 64
 """Of one peer; what is beyond waits in the library's own bounded queue."""
 LISTENER_POLL_TICKS = 50
+COMPLAINT_INTERVAL = 5.0
+"""Seconds between two log entries about ticks that failed."""
 REPORT_INTERVAL = 1.0
 CHANGE_INTERVAL = 0.1
 """Seconds between two reports that are sent because something changed."""
@@ -54,7 +56,10 @@ _work = Histogram(
     buckets=(0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.02, 0.05),
 )
 _unsent = Counter("hustings_stage_packets_unsent_total", "Packets a peer did not take.")
-_failures = Counter("hustings_stage_tick_failures_total", "Ticks of a broadcast that ended in an error.")
+_failures = Counter(
+    "hustings_stage_tick_failures_total",
+    "Errors in a tick: a broadcast's frame or a peer's packets were lost.",
+)
 _collection = Gauge("hustings_stage_collection_seconds", "Longest garbage collection so far.")
 
 
@@ -112,6 +117,7 @@ class Ticker:
         self._clock = TickClock(0.0)
         self._reported: dict[str, float] = {}
         self._collected = 0.0
+        self._complained = -COMPLAINT_INTERVAL
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
 
     def start(self) -> None:
@@ -170,6 +176,14 @@ class Ticker:
             except Exception as error:  # noqa: BLE001  # it is the caller's
                 future.set_exception(error)
 
+    def _failed(self) -> None:
+        """Counts the error being handled; tells the log at most once in some seconds."""
+        _failures.inc()
+        now = time.monotonic()
+        if now - self._complained > COMPLAINT_INTERVAL:
+            self._complained = now
+            log.exception("tick failed")
+
     def _poll(self) -> None:
         now = time.monotonic()
         everybody = self._clock.ticks % LISTENER_POLL_TICKS == 0
@@ -177,11 +191,14 @@ class Ticker:
             engine = self.engines.get(broadcast_id)
             if engine is None or not (speaks or everybody):
                 continue
-            for _ in range(PACKETS_A_POLL):
-                data = peer.receive()
-                if data is None:
-                    break
-                engine.packet(session_id, data, now)
+            try:
+                for _ in range(PACKETS_A_POLL):
+                    data = peer.receive()
+                    if data is None:
+                        break
+                    engine.packet(session_id, data, now)
+            except Exception:  # noqa: BLE001  # one peer's packets must never stop the others' sound
+                self._failed()
 
     def _tick(self) -> None:
         scheduled = self._clock.due
@@ -193,9 +210,8 @@ class Ticker:
         for engine in self.engines.values():
             try:
                 self._tick_engine(engine, scheduled, wall, skipped)
-            except Exception:
-                _failures.inc()
-                log.exception("tick failed")
+            except Exception:  # noqa: BLE001  # nor one broadcast the others
+                self._failed()
         end = time.monotonic()
         _ticks.inc()
         _lateness.observe(lateness)
