@@ -15,6 +15,9 @@ const FLOOR_DECAY = 0.004;
 const CALM = 30;
 /** Arrivals this old are forgotten. */
 const MEMORY = 2.5;
+/** Between two arrivals, unless seen otherwise; and the longest that is prepared for. */
+const GAP = 0.2;
+const GAP_MAX = 1;
 /** Within this distance of the floor the rate stays exactly 1, so that sound is left alone. */
 const DEAD_ZONE = 0.06;
 /** This much too far behind is jumped, not caught up with. */
@@ -28,6 +31,7 @@ export class Governor {
     this._troughs = [];
     this._lastUnderrun = -Infinity;
     this._lastArrival = 0;
+    this._gap = GAP;
   }
 
   /**
@@ -38,6 +42,7 @@ export class Governor {
    */
   arrived(ahead, now) {
     this._decay(now);
+    this._measureGap(now);
     this._troughs.push({ at: now, ahead });
     while (this._troughs.length && now - this._troughs[0].at > MEMORY) this._troughs.shift();
     const margin = Math.min(...this._troughs.map((trough) => trough.ahead));
@@ -60,10 +65,23 @@ export class Governor {
     this.restart();
   }
 
+  /**
+   * A chunk has arrived while nothing was playing.
+   * @param {number} now monotonic seconds
+   */
+  waited(now) {
+    this._measureGap(now);
+  }
+
   /** Forgets the arrivals seen, after a jump or a new start; the floor stays. */
   restart() {
     this._troughs = [];
     this._rate = 1;
+  }
+
+  /** Seconds that must be buffered before playing begins or goes on: the floor, and what is played until the next. */
+  get enough() {
+    return this.floor + this._gap;
   }
 
   /** @param {number} error seconds too much (positive) or too little (negative) */
@@ -79,7 +97,13 @@ export class Governor {
   /** @param {number} now */
   _decay(now) {
     const passed = this._lastArrival ? now - this._lastArrival : 0;
-    this._lastArrival = now;
     if (now - this._lastUnderrun > CALM) this.floor = Math.max(FLOOR, this.floor - passed * FLOOR_DECAY);
+  }
+
+  /** The longest pause between arrivals, forgotten slowly. @param {number} now */
+  _measureGap(now) {
+    const gap = this._lastArrival ? now - this._lastArrival : GAP;
+    this._lastArrival = now;
+    this._gap = Math.max(GAP, Math.min(GAP_MAX, gap), this._gap * 0.995);
   }
 }

@@ -141,7 +141,7 @@ export class HlsPlayer {
   _waiting() {
     if (!this._played || this._audio.seeking) return;
     this.stalls += 1;
-    this._set("reconnecting");
+    this._set("stalled");
   }
 
   /** @param {import("./mse_player.js").PlayState} state @param {{seconds?: number}} [detail] */

@@ -1,6 +1,7 @@
 // The listener's page: one button, and a page that knows what is going on.
 
 import { clockTime, number } from "./format.js";
+import { watchLoudness } from "./loudness.js";
 import { Player } from "./player.js";
 import { drawDoors, drawStateLine, Seats, setText } from "./room_view.js";
 import { Strings } from "./strings.js";
@@ -56,7 +57,7 @@ class ListenerPage {
   _plan() {
     clearTimeout(this._timer);
     const { state } = this._player;
-    const waiting = ["scheduled", "reconnecting", "full"].includes(state) || this._room.status === "open";
+    const waiting = ["scheduled", "stalled", "reconnecting", "full"].includes(state) || this._room.status === "open";
     const every = state === "playing" ? (this._player.stats.door === "push" ? LOOK.push : LOOK.hls) : waiting ? LOOK.waiting : LOOK.idle;
     const hidden = document.hidden && state === "idle" ? 4 : 1;
     this._timer = setTimeout(() => void this._look(), every * hidden * (0.75 + Math.random() * 0.5) * 1000);
@@ -79,7 +80,7 @@ class ListenerPage {
     this._draw();
     this._player.offer(room.links);
     const { state } = this._player;
-    if (room.status === "ended" && ["connecting", "waiting", "scheduled", "reconnecting", "full"].includes(state)) this._end();
+    if (room.status === "ended" && ["connecting", "waiting", "scheduled", "stalled", "reconnecting", "full"].includes(state)) this._end();
     else if (room.status !== "ended" && this._ended) this._player.stop();
     else if (state === "idle" && !this._ended) this._sayIdle();
   }
@@ -90,7 +91,7 @@ class ListenerPage {
   }
 
   _draw() {
-    drawStateLine(this._room, this._strings, new Date());
+    this._drawStateLine();
     drawDoors(this._room);
     this._seats.draw(this._room);
     byId("player").hidden = this._room.status === "ended" && this._player.state === "idle" && !this._ended;
@@ -98,6 +99,12 @@ class ListenerPage {
       const artist = this._room.participants.map((person) => person.name).join(", ") || this._strings.t("app.name");
       navigator.mediaSession.metadata = new MediaMetadata({ title: this._room.title, artist });
     }
+  }
+
+  _drawStateLine() {
+    // The count comes some seconds late; whoever listens is at least one.
+    const listeners = Math.max(this._room.listeners, this._player.state === "playing" ? 1 : 0);
+    drawStateLine({ ...this._room, listeners }, this._strings, new Date());
   }
 
   /** @param {Record<string, any>} event heard now */
@@ -115,7 +122,8 @@ class ListenerPage {
     this._box.toggleAttribute("data-on", on);
     this._box.dataset.state = state;
     byId("play").setAttribute("aria-label", t(on ? "player.stop" : "player.play"));
-    byId("says").classList.toggle("trouble", ["reconnecting", "full", "blocked", "failed"].includes(state));
+    byId("says").classList.toggle("trouble", ["stalled", "reconnecting", "full", "blocked", "failed"].includes(state));
+    this._watch(state === "playing");
     if ("mediaSession" in navigator) navigator.mediaSession.playbackState = on ? "playing" : "paused";
     if (state === "full") this._fullUntil = performance.now() + (detail.seconds ?? 5) * 1000;
     if (state === "idle") this._sayIdle();
@@ -123,7 +131,19 @@ class ListenerPage {
     else if (state === "playing" || state === "full") this._tick();
     else if (state === "connecting") this._say(t("player.connecting"), "");
     else this._say(t(`player.${state}`), t(`player.${state}_hint`));
-    if (state === "reconnecting" || (state === "ended" && this._room.status !== "ended")) void this._look();
+    if (state === "reconnecting" || state === "stalled" || (state === "ended" && this._room.status !== "ended")) void this._look();
+  }
+
+  /** Lets the rings of those who speak breathe with what is heard. @param {boolean} on */
+  _watch(on) {
+    if (on === Boolean(this._unwatch) || (on && matchMedia("(prefers-reduced-motion: reduce)").matches)) return;
+    if (on) {
+      this._unwatch = watchLoudness(byId("audio"), (level) => this._seats.loudness(level));
+    } else {
+      this._unwatch?.();
+      this._unwatch = undefined;
+      this._seats.loudness(0);
+    }
   }
 
   _sayIdle() {
@@ -139,7 +159,7 @@ class ListenerPage {
     const { t, lang } = this._strings;
     const passed = (performance.now() - this._lastTick) / 1000;
     this._lastTick = performance.now();
-    drawStateLine(this._room, this._strings, new Date());
+    this._drawStateLine();
     this._seats.tick(passed);
     const stats = this._player.stats;
     this._publish(stats);

@@ -72,7 +72,7 @@ export class Microphone {
     if (this.track) this.track.enabled = !muted;
   }
 
-  /** How loud it is now, 0..1 over 60 dB; of the unmuted signal, so that a mute shows as silence. */
+  /** How loud it is now, 0..1 over 60 dB; nothing while muted. */
   get level() {
     if (!this._analyser || this._context?.state !== "running") return 0;
     this._analyser.getFloatTimeDomainData(/** @type {Float32Array<ArrayBuffer>} */ (this._samples));

@@ -19,7 +19,7 @@ const MAX_EVENTS = 500;
 const OTHER_BROADCAST = 60 * RATE;
 
 /**
- * @typedef {"connecting" | "waiting" | "playing" | "reconnecting" | "full" | "blocked" | "ended" | "closed" | "failed"} PlayState
+ * @typedef {"connecting" | "waiting" | "playing" | "stalled" | "reconnecting" | "full" | "blocked" | "ended" | "closed" | "failed"} PlayState
  * @typedef {object} PlayerListener
  * @property {(state: PlayState, detail?: {seconds?: number, swallowed?: boolean}) => void} state
  * @property {(event: Record<string, any>) => void} event what happened, at the moment it is heard
@@ -59,6 +59,7 @@ export class MsePlayer {
     this._began = false;
     this._holding = false;
     this._finished = false;
+    this._lost = false;
     this._begunAt = performance.now();
     /** @type {PlayState} */
     this.playState = "connecting";
@@ -192,6 +193,8 @@ export class MsePlayer {
       const advice = this._governor.arrived(this.ahead, performance.now() / 1000);
       if (advice.jump) this._audio.currentTime += advice.jump;
       if (this._audio.playbackRate !== advice.rate) this._audio.playbackRate = advice.rate;
+    } else {
+      this._governor.waited(performance.now() / 1000);
     }
     this._append(payload);
   }
@@ -241,7 +244,7 @@ export class MsePlayer {
       this._governor.restart();
       return;
     }
-    const margin = START + this._governor.floor - 0.2;
+    const margin = this._governor.enough;
     const at = this._audio.currentTime;
     const inHole = ranges.start(last) > at + 0.02 && this.ahead < 0.06;
     if (inHole && end - ranges.start(last) >= margin) {
@@ -283,7 +286,7 @@ export class MsePlayer {
     this._audio.pause();
     this.stalls += 1;
     this._governor.underrun(performance.now() / 1000);
-    this._set("reconnecting");
+    this._set(this._lost ? "reconnecting" : "stalled");
   }
 
   /** Tells what has happened up to what is heard now. */
@@ -296,10 +299,12 @@ export class MsePlayer {
   }
 
   _connected() {
+    this._lost = false;
     if (!this._began) this._set("waiting");
   }
 
   _lineLost() {
+    this._lost = true;
     // While there is sound in the buffer nothing is said: most breaks heal unheard.
     if (!this._began || this.ahead < 0.05) this._set("reconnecting");
   }

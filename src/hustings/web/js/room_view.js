@@ -96,6 +96,7 @@ export class Seats {
     this._strings = strings;
     /** @type {Map<string, Participant>} */
     this._people = new Map();
+    this._onStage = false;
   }
 
   /** @param {Room} room */
@@ -104,7 +105,8 @@ export class Seats {
     /** @type {Element[]} */
     const seats = [];
     this._people.clear();
-    for (const person of room.participants) {
+    this._onStage = ["open", "live", "paused"].includes(room.status);
+    for (const person of inOrder(room.participants)) {
       const seat = /** @type {HTMLElement} */ (here.get(person.id) ?? fromTemplate("seat-template"));
       this._people.set(person.id, { ...person });
       seat.dataset.id = person.id;
@@ -162,7 +164,7 @@ export class Seats {
     seat.toggleAttribute("data-muted", person.muted);
     seat.dataset.connected = person.connected ? "yes" : "no";
     const note = person.muted ? t(person.muted_by_host ? "seat.muted_by_host" : "seat.muted")
-      : !person.connected ? t("seat.away") : speaking ? t("seat.speaking") : "";
+      : !person.connected ? (this._onStage ? t("seat.away") : "") : speaking ? t("seat.speaking") : "";
     setPart(seat, "role", t(`role.${person.role}`));
     setPart(seat, "note", note);
     setPart(seat, "initials", initials(person.name));
@@ -179,6 +181,12 @@ export class Seats {
     setPart(seat, "answer", t(`invitation.${invitation.state}`, { date: date(invitation.since, lang) }));
     return seat;
   }
+}
+
+/** Those who lead first, else as they came. @template {{role: string}} T @param {T[]} people @returns {T[]} */
+export function inOrder(people) {
+  const roles = ["host", "cohost", "speaker", "listener"];
+  return [...people].sort((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
 }
 
 /** @param {string} id */

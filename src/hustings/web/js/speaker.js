@@ -3,7 +3,7 @@
 import { clockTime, initials } from "./format.js";
 import { cannotAsk, devices, Microphone, trouble } from "./microphone.js";
 import { RoomEvents } from "./room_events.js";
-import { setText } from "./room_view.js";
+import { inOrder, setText } from "./room_view.js";
 import { Seat } from "./seat.js";
 import { Strings } from "./strings.js";
 
@@ -131,7 +131,6 @@ class SpeakerPage {
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }
     if (this._shown === "server") this._problem("");
-    this._wantMuted = this._me.muted && !this._me.muted_by_host;
     new RoomEvents(this._desk.dataset.events, this._ticket, {
       state: (state, me) => {
         this._room = state;
@@ -158,9 +157,8 @@ class SpeakerPage {
   /** @param {any} me */
   _setMe(me) {
     this._me = me;
-    if (this._me.muted_by_host) this._wantMuted = true;
-    else if (!this._sending) this._wantMuted = me.muted;
-    this._microphone.muted = this._muted;
+    if (!this._sending) this._wantMuted = me.muted;
+    this._microphone.muted = this._wantMuted;
     this._draw();
   }
 
@@ -176,10 +174,6 @@ class SpeakerPage {
     this._dead = true;
     this._problem("bad_ticket");
     this._draw();
-  }
-
-  get _muted() {
-    return this._wantMuted || this._me.muted_by_host;
   }
 
   async _check() {
@@ -275,9 +269,9 @@ class SpeakerPage {
   }
 
   _toggleMute() {
-    if (byId("mic").disabled || this._me.muted_by_host) return;
+    if (byId("mic").disabled) return;
     this._wantMuted = !this._wantMuted;
-    this._microphone.muted = this._muted;
+    this._microphone.muted = this._wantMuted;
     this._draw();
     void this._tellMute();
   }
@@ -378,8 +372,8 @@ class SpeakerPage {
     byId("decline").hidden = this._joined || ended || !["offered", "seen"].includes(this._me.invitation);
     byId("measure").hidden = byId("devices").hidden = !this._micOpen || ended;
     const mic = byId("mic");
-    mic.disabled = !this._micOpen || ended || this._me.muted_by_host;
-    mic.setAttribute("aria-pressed", String(this._muted));
+    mic.disabled = !this._micOpen || ended;
+    mic.setAttribute("aria-pressed", String(this._wantMuted));
     if (!this._joined) byId("unblock").hidden = true;
     this._voices();
     this._words();
@@ -391,8 +385,8 @@ class SpeakerPage {
     const live = this._room.status === "live";
     if (this._room.status === "ended") return { name: "ended", heard: "ended", tone: "", hint: "ended" };
     if (this._joined && state === "on") {
-      if (this._me.muted_by_host) return { name: "muted-by-host", heard: "muted_by_host", tone: "warn", hint: "muted_by_host" };
-      if (this._muted) return { name: "muted", heard: "muted", tone: "warn", hint: "muted" };
+      if (this._wantMuted && this._me.muted_by_host) return { name: "muted-by-host", heard: "muted_by_host", tone: "warn", hint: "muted_by_host" };
+      if (this._wantMuted) return { name: "muted", heard: "muted", tone: "warn", hint: "muted" };
       return live ? { name: "heard", heard: "air", tone: "good", hint: "air" } : { name: "stage", heard: "stage", tone: "good", hint: "stage" };
     }
     if (this._joined && state === "doors") return { name: "doors", heard: "nobody", tone: "", hint: "doors" };
@@ -407,10 +401,10 @@ class SpeakerPage {
     const { t } = this._strings;
     const list = byId("voices");
     const here = new Map([...list.children].map((item) => [item.dataset.id, item]));
-    const rows = this._room.participants.map((/** @type {any} */ person) => {
+    const rows = inOrder(this._room.participants).map((/** @type {any} */ person) => {
       const row = here.get(person.id) ?? byId("voice-template").content.firstElementChild.cloneNode(true);
       const own = person.id === this._me.id;
-      const muted = own && this._joined ? this._muted : person.muted;
+      const muted = own && this._joined ? this._wantMuted : person.muted;
       const speaking = person.speaking && !muted;
       row.dataset.id = person.id;
       row.toggleAttribute("data-speaking", speaking);
@@ -446,7 +440,7 @@ class SpeakerPage {
     if (this._lately.length > 10) this._lately.shift();
     const loud = Math.max(...this._lately);
     const silent = this._everLoud ? "" : this._lately.length < 8 ? "wait" : "none";
-    const says = this._muted ? "" : loud > TOO_LOUD ? "loud" : loud > TOO_QUIET ? "good" : loud > NOISE ? "quiet" : silent;
+    const says = this._wantMuted ? "" : loud > TOO_LOUD ? "loud" : loud > TOO_QUIET ? "good" : loud > NOISE ? "quiet" : silent;
     setText(byId("level-says"), says ? t(`speak.level.${says}`) : "");
   }
 

@@ -1,0 +1,185 @@
+"""The speaker's page in Chromium: seen, heard, muted, and back after the stage was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Room, Server, serve
+from playwright.sync_api import Browser, Page
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
+from pages_browser import chromium, chromium_refusing, complaints, desk_is, go_on_stage
+from screens import DEMO, voices
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("pages-speaker")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    voice = tmp_path_factory.mktemp("voice") / "voice.wav"
+    command = ["ffmpeg", "-v", "error", "-i", str(DEMO / "host.opus"), "-ar", "48000", str(voice)]
+    subprocess.run(command, check=True)
+    with chromium(voice=voice) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB")
+    yield context.new_page()
+    context.close()
+
+
+def room_of(server: Server, slug: str) -> Room:
+    return server.room("The new library", slug=slug, speakers=["Ada Byron", "Ben Cole"])
+
+
+def seat(room: Room, name: str) -> dict[str, object]:
+    people: list[dict[str, object]] = room.state()["participants"]
+    return next((person for person in people if person["name"] == name), {})
+
+
+def wait_for(room: Room, name: str, field: str, value: object, within: float = 15.0) -> None:
+    end = time.monotonic() + within
+    while seat(room, name).get(field) != value:
+        assert time.monotonic() < end, f"{name} is not {field}={value} but {seat(room, name)}"
+        time.sleep(0.1)
+
+
+def test_from_the_link_to_being_heard_muted_and_away(page: Page, server: Server) -> None:
+    room = room_of(server, "heard")
+    found = complaints(page)
+    go_on_stage(page, room.links["Ada Byron"])
+    assert room.tickets["Ada Byron"] not in page.url
+    desk_is(page, "doors")
+    assert page.inner_text("#heard") == "Nobody hears you yet"
+    room.open()
+    desk_is(page, "stage")
+    room.start()
+    desk_is(page, "heard")
+    assert page.inner_text("#heard") == "You are heard"
+    wait_for(room, "Ada Byron", "speaking", True)
+
+    page.keyboard.press("m")
+    desk_is(page, "muted")
+    assert page.inner_text("#heard") == "You are muted"
+    wait_for(room, "Ada Byron", "muted", True)
+    page.keyboard.press("m")
+    desk_is(page, "heard")
+    wait_for(room, "Ada Byron", "muted", False)
+
+    with voices(server, room, {"Ben Cole": "guest.opus"}):
+        page.wait_for_selector(".voice:has-text('Ben Cole')[data-speaking]", timeout=30_000)
+        received = page.evaluate("document.getElementById('sound').srcObject.getAudioTracks().length")
+        assert received == 1
+        assert page.evaluate("!document.getElementById('sound').paused")
+
+    page.click("#leave")
+    desk_is(page, "left")
+    wait_for(room, "Ada Byron", "connected", False)
+    room.stop()
+    desk_is(page, "ended")
+    assert found == []
+
+
+def test_the_ticket_outlives_a_reload_but_stands_in_no_address(page: Page, server: Server) -> None:
+    room = room_of(server, "reload")
+    page.goto(room.links["Ada Byron"])
+    desk_is(page, "before")
+    page.reload()
+    desk_is(page, "before")
+    assert "#" not in page.url
+    assert "Ada Byron" in page.inner_text("#you")
+
+
+def test_a_host_mutes_and_the_speaker_unmutes(page: Page, server: Server) -> None:
+    room = room_of(server, "hosted")
+    room.open()
+    go_on_stage(page, room.links["Ada Byron"])
+    desk_is(page, "stage")
+    wait_for(room, "Ada Byron", "connected", True)
+    me = str(seat(room, "Ada Byron")["id"])
+    server.api.mute(room.slug, me, True)
+    desk_is(page, "muted-by-host")
+    assert page.inner_text("#heard") == "The host has muted you"
+    assert page.get_attribute("#mic", "aria-pressed") == "true"
+    page.click("#mic")
+    desk_is(page, "stage")
+    wait_for(room, "Ada Byron", "muted", False)
+
+
+def test_after_the_stage_was_killed_the_speaker_is_back_without_a_click(page: Page, server: Server) -> None:
+    room = room_of(server, "killed")
+    room.open()
+    room.start()
+    go_on_stage(page, room.links["Ada Byron"])
+    desk_is(page, "heard")
+    for pid in server.pids("stage"):
+        os.kill(pid, signal.SIGKILL)
+    before = time.monotonic()
+    desk_is(page, "reconnecting")
+    assert page.inner_text("#heard") == "Nobody hears you at the moment"
+    desk_is(page, "heard", within=30)
+    took = time.monotonic() - before
+    print(f"back after {took:.1f} s")
+    assert took < 15
+    wait_for(room, "Ada Byron", "connected", True)
+
+
+def test_two_windows_do_not_fight_for_one_seat(browser: Browser, server: Server) -> None:
+    room = room_of(server, "windows")
+    room.open()
+    context = browser.new_context(locale="en-GB")
+    first, second = context.new_page(), context.new_page()
+    go_on_stage(first, room.links["Ada Byron"])
+    desk_is(first, "stage")
+    go_on_stage(second, room.links["Ada Byron"])
+    desk_is(second, "stage")
+    desk_is(first, "elsewhere")
+    second.wait_for_timeout(4000)
+    assert second.get_attribute("#desk", "data-state") == "stage"
+    context.close()
+
+
+@pytest.mark.parametrize(("fragment", "state"), [("", "ticket"), ("#wrong", "bad_ticket")])
+def test_a_link_that_does_not_hold_says_what_to_do(
+    page: Page, server: Server, fragment: str, state: str
+) -> None:
+    room = room_of(server, f"link-{state.replace('_', '-')}")
+    page.goto(f"{server.studio_url}/s/{room.slug}{fragment}")
+    desk_is(page, state)
+    assert page.is_visible("#problem")
+    assert not page.is_visible("#join")
+
+
+def test_a_refused_microphone_says_what_to_press(browser: Browser, server: Server) -> None:
+    room = room_of(server, "refused")
+    with chromium_refusing(browser) as refusing:
+        page = refusing.new_page(locale="en-GB")
+        page.goto(room.links["Ada Byron"])
+        desk_is(page, "before")
+        page.click("#check")
+        desk_is(page, "refused")
+        assert "lock or microphone sign" in page.inner_text("#problem-text")
+        assert page.is_visible("#problem-action")
+
+
+def test_an_insecure_address_says_what_the_operator_must_do(page: Page, server: Server) -> None:
+    room = room_of(server, "insecure")
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
+    page.goto(room.links["Ada Byron"])
+    desk_is(page, "insecure")
+    assert "https://" in page.inner_text("#problem-text")
