@@ -206,10 +206,10 @@ class Supervisor:
         now = self._clock.monotonic()
         current: dict[str, str] = {}
         for name, child in list(self._children.items()):
-            alive = child.pid != 0 and (name == "bus" or child.heard is not None)
-            _up.labels(name).set(int(alive))
+            fresh = child.heard is not None and now - child.heard < SILENT_FOR
+            _up.labels(name).set(int(child.pid != 0 and (fresh or name == "bus")))
             text = self._texts.get(name)
-            if text and child.heard is not None and now - child.heard < SILENT_FOR:
+            if text and fresh:
                 current[name] = text
         return merge_metrics({"supervisor": generate_latest(REGISTRY).decode(), **current})
 
