@@ -38,3 +38,16 @@ command: st.SearchStrategy[c.Command] = st.one_of(
     st.builds(c.MuteSelf, participant, st.booleans(), at),
     st.builds(c.MuteOther, participant, st.booleans(), at),
 )
+
+START = 1_790_000_000.0
+opening: list[c.Command] = [
+    *[c.Invite(f"i{n}", f"p{n}", f"N{n}", Role.SPEAKER, True, START) for n in ("1", "2")],
+    c.OpenDoors("b0", START),
+    c.Connect("i1", START),
+]
+"""Where most walks begin: random commands alone seldom come this far."""
+walk: st.SearchStrategy[list[c.Command]] = st.builds(
+    lambda begin, rest: [*begin, *rest],
+    st.sampled_from([[], opening, [*opening, c.GoLive(START)], [*opening, c.MuteOther("p1", True, START)]]),
+    st.lists(command, max_size=40),
+)

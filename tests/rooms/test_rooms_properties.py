@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-from room_commands import command
+from hypothesis import given, settings
+from room_commands import walk
 
 from hustings.rooms import commands as c
 from hustings.rooms.decide import CONNECTABLE, decide
@@ -32,7 +31,8 @@ def invariants(room: Room) -> None:
         assert not accepted or invitation.participant_id in room.participants, "accepted is a seat"
 
 
-@given(st.lists(command, max_size=60))
+@settings(max_examples=500, deadline=None)
+@given(walk)
 def test_a_room_stays_sound_over_any_commands(commands: list[c.Command]) -> None:
     room = NEW
     for wish in commands:
@@ -48,6 +48,8 @@ def test_a_room_stays_sound_over_any_commands(commands: list[c.Command]) -> None
         invariants(room)
         if isinstance(wish, c.Connect):
             assert before.status in CONNECTABLE, "nobody comes through closed doors"
+        if isinstance(wish, c.MuteOther):
+            assert room.participants[wish.participant_id].muted, "who is muted is silent"
         for event in events:
             if isinstance(event, MuteChanged) and isinstance(wish, c.MuteOther):
                 assert room.participants[event.participant_id].muted, "nobody opens another's microphone"
@@ -56,7 +58,7 @@ def test_a_room_stays_sound_over_any_commands(commands: list[c.Command]) -> None
                 assert room.participants[event.participant_id].muted == was.muted, "mute survives"
 
 
-@given(st.lists(command, max_size=40))
+@given(walk)
 def test_epochs_only_grow(commands: list[c.Command]) -> None:
     room, seen = NEW, ("", -1)
     for wish in commands:

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from room_commands import command
+from room_commands import walk
 from sqlalchemy.engine import URL
 
 from hustings.rooms import commands as c
@@ -22,7 +21,7 @@ from hustings.store.migrations import upgrade
 from hustings.store.store import Store
 
 
-async def walk(path: Path, commands: list[c.Command]) -> None:
+async def follow(path: Path, commands: list[c.Command]) -> None:
     engine = open_engine(URL.create("sqlite+aiosqlite", database=str(path)))
     await upgrade(engine)
     store = Store(engine)
@@ -45,6 +44,7 @@ async def walk(path: Path, commands: list[c.Command]) -> None:
                 continue
             room, _ = await store.execute("r", wish, ticket_hash=ticket)
             assert room == expected
+            assert await store.room("r") == expected
         assert await store.room("r") == room
         assert await store.all_rooms() == [room]
     finally:
@@ -52,7 +52,7 @@ async def walk(path: Path, commands: list[c.Command]) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(command, max_size=30))
+@given(walk)
 def test_loaded_again_equals_applied(commands: list[c.Command]) -> None:
     with TemporaryDirectory(prefix="studio-store") as folder:
-        asyncio.run(walk(Path(folder) / "hustings.db", commands))
+        asyncio.run(follow(Path(folder) / "hustings.db", commands))
