@@ -1,6 +1,6 @@
 """How soon a server is ready, and what it costs while nobody is there.
 
-    python -m benchmarks.idle [--starts 5] [--seconds 30] [--json]
+    .venv/bin/python benchmarks/idle.py [--starts 5] [--seconds 30] [--json]
 
 Starts `hustings serve` on free ports and a fresh data folder (so the first start includes making the
 database), then again on the same folder; reads CPU time and resident memory of each process from /proc.

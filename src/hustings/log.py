@@ -20,7 +20,8 @@ SUPERVISED = "HUSTINGS_SUPERVISED"
 
 type Event = MutableMapping[str, Any]
 
-_IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)")
+# IPv4, also at the end of an IPv6 address (::ffff:192.0.2.1).
+_IPV4 = re.compile(r"(?:(?<![\w:])[0-9a-f:]*:)?(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)", re.IGNORECASE)
 _IPV6 = re.compile(
     r"(?<![\w:])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"
     r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?)(?![\w:])",
