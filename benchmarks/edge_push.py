@@ -11,10 +11,14 @@ import argparse
 import asyncio
 import multiprocessing
 import multiprocessing.connection
+import re
 import socket
 import time
 
 from edge_common import Results, cpu_seconds, raise_descriptor_limit, resident_bytes, stand
+
+from hustings.bus import subjects
+from hustings.bus.messages import RoleMetrics
 
 REQUEST = b"GET /r/hall/live HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 
@@ -66,6 +70,14 @@ async def measure(listeners: int, seconds: float, runs: int, results: Results) -
         await asyncio.to_thread(ours.recv)
         await asyncio.sleep(3)
         shares, rates, least = [], [], []
+        batches: list[float] = []
+
+        def note(metrics: RoleMetrics) -> None:
+            found = re.search(r"^hustings_edge_batch_chunks (\S+)", metrics.text, re.MULTILINE)
+            if metrics.pid == pid and found:
+                batches.append(float(found[1]))
+
+        await place.house.bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, note)
         for _ in range(runs):
             ours.send("read")
             await asyncio.to_thread(ours.recv)
@@ -88,6 +100,9 @@ async def measure(listeners: int, seconds: float, runs: int, results: Results) -
     results.add("listeners_per_core", [listeners / share for share in shares], "listeners")
     results.add("received", rates, "kbit/s each")
     results.add("received_least", least, "kbit/s")
+    results.add("batch", [max(batches) * 200], "ms at most")
+    if max(batches) > 1 or min(least) < 0.85 * max(rates):
+        print("This machine was too busy: some heard less, or batches grew. The figures do not count.")
     results.add("memory_per_listener", [(full - empty) / listeners / 1024], "kB")
 
 

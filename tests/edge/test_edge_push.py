@@ -314,6 +314,26 @@ async def test_more_listeners_than_one_shard(web: Path) -> None:
     await house.end()
 
 
+async def test_no_shard_starves_when_batches_come_faster_than_turns(web: Path) -> None:
+    turns: list[Callable[[], None]] = []
+    house = make_house(web, per_address=5000, listeners=5000)
+    await house.live(5)
+    group = house.edge.channels["hall"].push["opus"]
+    group._chunked._call_soon = turns.append
+    clients = [house.client() for _ in range(SHARD * 3)]
+    for client in clients:
+        client.get("/r/hall/live")
+    for _ in range(30):
+        house.produce()
+        turns.pop(0)()
+        assert len(group._chunked._batches) <= 6
+    for client in clients:
+        seqs = media_seqs(records(client)[0])
+        assert seqs == list(range(2, seqs[-1] + 1))
+        assert seqs[-1] >= 32
+    await house.end()
+
+
 async def test_batches_grow_under_load_and_lose_nothing(house: House) -> None:
     await house.live(6)
     client = house.client()

@@ -40,7 +40,6 @@ class CatchUp(NamedTuple):
 class _Batch(NamedTuple):
     number: int
     data: bytes
-    mark: int
 
 
 class _Slow(NamedTuple):
@@ -55,6 +54,10 @@ class _Shard:
         self.sinks: dict[Connection, Callable[[bytes], None]] = {}
         self.done = done
         self.mark = mark
+
+
+def _done(shard: _Shard) -> int:
+    return shard.done
 
 
 class Fanout:
@@ -99,33 +102,39 @@ class Fanout:
         self.mark = mark
         if not self._shards:
             return
-        self._batches.append(_Batch(self._number, data, mark))
+        self._batches.append(_Batch(self._number, data))
         if not self._turning:
             self._turn()
 
     def _turn(self) -> None:
-        """Brings one shard up to date; comes back in the next turn for the others."""
+        """Brings the shard that is furthest behind up to date; comes back in the next turn for others.
+
+        Furthest first, or the last shards would starve when batches come faster than turns.
+        """
         behind = [shard for shard in self._shards if shard.done < self._number]
         if behind:
-            self._bring(behind[0])
+            self._bring(min(behind, key=_done))
         self._turning = len(behind) > 1
         if self._turning:
             self._call_soon(self._turn)
+            oldest = min(map(_done, self._shards))
+            while self._batches and self._batches[0].number <= oldest:
+                self._batches.popleft()
         else:
             self._batches.clear()
 
     def _bring(self, shard: _Shard) -> None:
-        for batch in [batch for batch in self._batches if batch.number > shard.done]:
-            shard.done = batch.number
-            shard.mark = batch.mark
-            data = batch.data
-            # A copy: a full buffer takes its listener out of the dictionary within write().
-            writes = list(shard.sinks.values())
+        pending = [batch.data for batch in self._batches if batch.number > shard.done]
+        shard.done = self._number
+        shard.mark = self.mark
+        # Several at once only when turns are late: then one write for all of them, not one for each.
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        # A copy: a full buffer takes its listener out of the dictionary within write().
+        writes = list(shard.sinks.values())
+        if data:
             for write in writes:
                 write(data)
             self._metrics.sent[self._door] += len(data) * len(writes)
-        shard.done = self._number
-        shard.mark = self.mark
 
     def flush(self) -> None:
         """Brings all shards up to date now."""
