@@ -38,6 +38,16 @@ class LineSink(Protocol):
     def flush(self) -> None: ...
 
 
+class _StandardError:
+    """stderr as it is when a line is written: tests replace it again and again."""
+
+    def write(self, text: str, /) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def scrub(line: str) -> str:
     """`line` without IP addresses, tickets, tokens and passwords in URLs."""
     return _IPV6.sub("[address]", _IPV4.sub("[address]", _SECRET.sub(r"\1[secret]", line)))
@@ -68,7 +78,7 @@ def configure_logging(role: str, *, json_lines: bool, stream: LineSink | None = 
 
     Lines go to `stream`, or stderr.
     """
-    sink: Any = stream or sys.stderr
+    sink: Any = stream or _StandardError()
     structlog.contextvars.clear_contextvars()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

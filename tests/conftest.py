@@ -1,0 +1,26 @@
+"""For all tests: the settings of whoever runs them stay outside, and what needs real processes comes last."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+E2E = Path(__file__).parent / "e2e"
+
+# What measures and what fuzzes is tested too, and tests use its parts.
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "fuzzing")]
+
+for _name in [name for name in os.environ if name.startswith("HUSTINGS_")]:
+    del os.environ[_name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: a mistake shows within seconds, not behind minutes of browsers."""
+    for item in items:
+        if E2E in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: E2E in item.path.parents)
