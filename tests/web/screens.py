@@ -1,4 +1,4 @@
-"""Pictures of every state of every page: `python tests/web/screens.py FOLDER`, against a real server.
+"""Pictures of every state of every page: `python tests/web/screens.py FOLDER [STATE,...]`, against a real server.
 
 Each state in 360 and 1440 px, light and dark, German and English. People look at them; nothing compares.
 """
@@ -51,7 +51,7 @@ class Camera:
             context.close()
 
     def take(self, name: str, arrange: Callable[[Page], None], **options: object) -> None:
-        if self.only and not name.startswith(self.only):
+        if self.only and name not in self.only.split(","):
             return
         for width, scheme, lang in LOOKS:
             with self.page(width, scheme, lang, **options) as page:

@@ -246,7 +246,8 @@ export class MsePlayer {
     }
     const margin = this._governor.enough;
     const at = this._audio.currentTime;
-    const inHole = ranges.start(last) > at + 0.02 && this.ahead < 0.06;
+    // Held, the little that is left before the hole is given up for what comes after it.
+    const inHole = ranges.start(last) > at + 0.02 && (this._holding || this.ahead < 0.06);
     if (inHole && end - ranges.start(last) >= margin) {
       this._audio.currentTime = Math.max(ranges.start(last), end - margin - 0.04);
       this._governor.restart();
@@ -306,7 +307,7 @@ export class MsePlayer {
   _lineLost() {
     this._lost = true;
     // While there is sound in the buffer nothing is said: most breaks heal unheard.
-    if (!this._began || this.ahead < 0.05) this._set("reconnecting");
+    if (!this._began || this._holding || this.ahead < 0.05) this._set("reconnecting");
   }
 
   /** @param {"ended" | "closed" | "swallowed" | "corrupt"} reason */
