@@ -1,4 +1,4 @@
-"""Pictures of every state of every page: `python tests/web/screens.py FOLDER [STATE,...]`, against a real server.
+"""Pictures of every state of every page, of a real server: `python tests/web/screens.py FOLDER [STATE,...]`.
 
 Each state in 360 and 1440 px, light and dark, German and English. People look at them; nothing compares.
 """
