@@ -22,7 +22,7 @@ from hustings.cmaf.timeline import CODECS, UNIT_SAMPLES, Codec, chunk_media_time
 from hustings.errors import Corrupt
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "fuzzing"))
-from fuzz_cmaf import fuzz  # type: ignore[import-not-found]  # the folder of fuzzers is no package
+from fuzz_cmaf import fuzz
 
 
 def run(codec: Codec, first_seq: int, chunks: int, epoch: int = 0) -> list[Chunk]:
