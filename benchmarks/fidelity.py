@@ -58,13 +58,24 @@ class Report:
 
 
 def measure(seconds: float, folder: Path, doors: tuple[str, ...] = DOORS, browser: bool = False) -> Report:
-    """Runs everything in `folder`; takes about `seconds` + 20."""
+    """Recordings go to `folder`; each half takes about `seconds` + 30."""
+    report = Report(seconds)
+    if doors:
+        _measure_clients(report, folder, doors)
+    if browser:
+        from browser_fidelity import measure_browser
+
+        _judge_door(report, "chromium", *measure_browser(seconds))
+    return report
+
+
+def _measure_clients(report: Report, folder: Path, doors: tuple[str, ...]) -> None:
+    seconds = report.seconds
     tracks = speech.dialogue(seconds + SETTLE + 2 * LEAD + 6)
     for name, track in zip(NAMES, tracks, strict=True):
         speech.write_wav(folder / f"{name}.wav", track)
     # What was spoken is what stands in the 16 bit files.
     spoken = [speech.read_wav(folder / f"{name}.wav") for name in NAMES]
-    report = Report(seconds)
     # Never a data folder that was used before: its rooms would still be live, and mixed again.
     with (
         tempfile.TemporaryDirectory(prefix="hustings-fidelity-") as fresh,
@@ -76,14 +87,8 @@ def measure(seconds: float, folder: Path, doors: tuple[str, ...] = DOORS, browse
         _judge_door(report, door, speech.read_wav(folder / f"{door}.wav")[settle:], spoken, listened)
     for index, name in enumerate(NAMES):
         # The feeds end when the voices are stopped, just after the listeners.
-        whole = speech.read_wav(folder / f"return-{name}.wav")
-        returned = whole[-round(seconds * RATE) :]
+        returned = speech.read_wav(folder / f"return-{name}.wav")[-round(seconds * RATE) :]
         _judge_return(report, name, own_voice(returned, spoken[index], spoken[1 - index]))
-    if browser:
-        from browser_fidelity import measure_browser
-
-        _judge_door(report, "chromium", *measure_browser(seconds, folder))
-    return report
 
 
 def _run(
@@ -221,7 +226,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hustings-fidelity-") as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = measure(options.seconds, folder, tuple(options.doors.split(",")), options.browser)
+        report = measure(
+            options.seconds, folder, tuple(door for door in options.doors.split(",") if door), options.browser
+        )
     if options.json:
         print(json.dumps(asdict(report)))
     else:
