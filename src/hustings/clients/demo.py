@@ -26,7 +26,7 @@ from hustings.errors import HustingsError, Unavailable
 TITLE = "The new library"
 VOICES = (("Clara Weiss", "cohost", "host.opus"), ("Thomas Reed", "speaker", "guest.opus"))
 """Name, role and file in hustings/web/demo."""
-VISITOR = "You"
+VISITOR = "Guest"
 DEFAULT_PORTS = {"audience": 8000, "studio": 8001, "media": 8002, "metrics": 8003}
 TRIES = 200
 """Ports looked at for each door."""

@@ -67,8 +67,10 @@ def own_page(key: str, lang: str, *, refresh: int = 0) -> bytes:
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">{again}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-        f"<title>{title}</title></head><body><main><h1>{title}</h1><p>{text}</p>"
-        f'<p><a href="/?lang={lang}">{_HOME[lang]}</a></p></main></body></html>\n'
+        f'<title>{title} · Hustings</title><link rel="stylesheet" href="/static/css/hustings.css"></head>'
+        f'<body><div class="page"><main><div class="notice"><h1>{title}</h1><p class="lead">{text}</p>'
+        f'<p class="actions"><a class="button main" href="/?lang={lang}">{_HOME[lang]}</a></p>'
+        "</div></main></div></body></html>\n"
     ).encode()
 
 
