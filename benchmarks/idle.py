@@ -33,10 +33,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     ready: list[float] = []
+    work: list[float] = []
     with tempfile.TemporaryDirectory(prefix="hustings-idle-") as folder:
         for number in range(options.starts):
             server, seconds = start(Path(folder), options.edges)
             ready.append(seconds)
+            work.append(sum(cpu_seconds(pid) for pid in (server.pid, *children(server.pid).values())))
             if number == options.starts - 1:
                 time.sleep(5.0)
                 roles = watch(server.pid, options.seconds)
@@ -46,6 +48,8 @@ def main() -> None:
         "ready_seconds_first": round(ready[0], 2),
         "ready_seconds_median": round(statistics.median(ready), 2),
         "ready_seconds_worst": round(max(ready), 2),
+        # Says what a start costs however busy the machine is.
+        "ready_cpu_seconds_median": round(statistics.median(work), 2),
         "idle_cpu_percent_of_a_core": round(sum(role["cpu_percent"] for role in roles.values()), 2),
         "idle_memory_mb": round(sum(role["pss_mb"] for role in roles.values()), 1),
         "roles": roles,

@@ -6,6 +6,7 @@ replaces what looks like one all the same (an exception's text, a library's warn
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -39,13 +40,19 @@ class LineSink(Protocol):
 
 
 class _StandardError:
-    """stderr as it is when a line is written: tests replace it again and again."""
+    """stderr as it is when a line is written: tests replace it again and again.
+
+    Whoever read our lines may be gone (a supervisor that was killed); a log call never fails for that.
+    """
 
     def write(self, text: str, /) -> int:
-        return sys.stderr.write(text)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def scrub(line: str) -> str:

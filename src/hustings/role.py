@@ -62,8 +62,8 @@ class RoleRuntime:
         parent = int(os.environ.get(SUPERVISOR_PID, "0"))
         while True:
             if parent and os.getppid() != parent:
-                log.warning("the supervisor is gone; stopping")
                 self.stop()
+                log.warning("the supervisor is gone; stopping")
                 return
             text = generate_latest(self._registry).decode()
             await self.bus.publish(

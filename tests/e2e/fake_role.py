@@ -19,6 +19,6 @@ async def _main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    if SUPERVISOR_PID in os.environ:
+    if SUPERVISOR_PID in os.environ and "UNTIED" not in os.environ:
         tether(int(os.environ[SUPERVISOR_PID]))
     asyncio.run(_main("-".join(sys.argv[1:])))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.supervisor import child as child_module
 from hustings.supervisor import main as main_module
+from hustings.supervisor.doors import free_port
 from hustings.supervisor.main import Supervisor
+from hustings.supervisor.nats_server import find_program
 
 pytestmark = pytest.mark.e2e
 
@@ -110,3 +115,46 @@ async def test_asked_to_stop_while_starting_it_stops(tmp_path: Path) -> None:
     await asyncio.wait_for(running, 40)
     assert supervisor.pids == {}
     assert not (tmp_path / "run" / "bus.conf").exists()
+
+
+def test_a_role_notices_by_itself_that_the_supervisor_is_gone(tmp_path: Path) -> None:
+    """Where the kernel does not tell (not Linux): here the tie is left out."""
+    port = free_port()
+    bus = subprocess.Popen(
+        [find_program(), "-a", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ready = tmp_path / "pid"
+    # A parent that starts the role with pipes, as the supervisor does, and is then killed.
+    parent = f"""
+import os, subprocess, sys, time
+os.environ.update(HUSTINGS_BUS="nats://127.0.0.1:{port}", UNTIED="1")
+os.environ["HUSTINGS_SUPERVISOR_PID"] = str(os.getpid())
+role = subprocess.Popen({_fake("stage")!r}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+role.stdout.readline()
+open({str(ready)!r}, "w").write(str(role.pid))
+time.sleep(600)
+"""
+    starter = subprocess.Popen([sys.executable, "-c", parent])
+    try:
+        assert _eventually(lambda: ready.exists() and ready.read_text() != "")
+        starter.kill()
+        starter.wait(10)
+        role = Path("/proc") / ready.read_text()
+        assert _eventually(lambda: not role.exists() or "Z" in (role / "stat").read_text().rpartition(")")[2])
+    finally:
+        starter.kill()
+        starter.wait(10)
+        bus.kill()
+        bus.wait(10)
+
+
+def _eventually(what: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if what():
+                return True
+        time.sleep(0.05)
+    return False

@@ -87,6 +87,9 @@ def serve(
     bus: BusAddress = None,
 ) -> None:
     """Run everything: bus, stage, studio and edges."""
+    from hustings.cli.role import without_rich
+
+    without_rich()
     from hustings.cli.settings import read_settings
     from hustings.supervisor.main import serve as run_server
 
