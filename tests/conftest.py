@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rich  # noqa: F401  # servers keep it out of their process; run in this one, they must not
 
 ROOT = Path(__file__).parents[1]
 E2E = Path(__file__).parent / "e2e"
