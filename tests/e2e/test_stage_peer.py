@@ -46,8 +46,6 @@ async def take(peer: OffererPeer | AnsweringPeer, count: int) -> list[rtp.RtpPac
 async def test_sendrecv_carries_packets_and_levels_both_ways() -> None:
     door = MediaDoor("127.0.0.1", free_udp_port(), ("203.0.113.9",))
     listener = door.listen()
-    with pytest.raises(Unavailable):
-        door.listen()
     client = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
     server = await AnsweringPeer.create(sdp.read_offer(client.offer, "ingest"), door)
     assert server.sends
@@ -69,6 +67,50 @@ async def test_sendrecv_carries_packets_and_levels_both_ways() -> None:
     assert not client.send(b"x" * 20)
     assert server.receive() is None
     listener.stop()
+
+
+async def test_the_port_is_held_and_given_back() -> None:
+    door = MediaDoor("127.0.0.1", 0).listen()
+    port = door.door.port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, pytest.raises(OSError):
+        other.bind(("127.0.0.1", port))
+    door.stop()
+    door.stop()
+
+    def free() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            try:
+                other.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+            return True
+
+    await until(free)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            MediaDoor("127.0.0.1", other.getsockname()[1]).listen()
+
+
+async def test_who_does_not_notice_the_end_does_no_harm() -> None:
+    """Clients go on asking for sessions that are no more, at a port that was given back and taken again."""
+    for _ in range(3):
+        held = MediaDoor("127.0.0.1", 0).listen()
+        clients = [await OffererPeer.create("sendonly", bind_address="127.0.0.1") for _ in range(3)]
+        servers = [await AnsweringPeer.create(sdp.read_offer(c.offer, "ingest"), held.door) for c in clients]
+        for client, server in zip(clients, servers, strict=True):
+            client.apply(server.answer)
+            await client.connected()
+        for server in servers[:2]:
+            server.close()
+        await asyncio.sleep(0.3)
+        servers[2].close()
+        held.stop()
+        held = held.door.listen()
+        await asyncio.sleep(3)  # consent checks come every five seconds at most (RFC 7675 5.1)
+        held.stop()
+        for client in clients:
+            client.close()
 
 
 @pytest.mark.parametrize(("kind", "direction"), [("ingest", "sendonly"), ("egress", "recvonly")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hustings.bus.messages import StageReport, TimedEvent
-from hustings.stage.engine import ProgramFrame
+from hustings.stage.engine import BroadcastEngine, ProgramFrame
 from hustings.stage.ticker import MAX_CATCH_UP, TickClock, Ticker
 
 
@@ -73,5 +75,19 @@ def test_commands_run_in_the_threads_and_errors_come_back() -> None:
         assert ticker.call(lambda: 6 * 7).result(10) == 42
         with pytest.raises(ZeroDivisionError):
             ticker.call(lambda: 1 / 0).result(10)
+    finally:
+        ticker.stop()
+
+
+def test_the_clock_starts_with_the_first_broadcast() -> None:
+    """Two commands in one go: the second already sees the right time of the next tick."""
+    ticker = Ticker("stage", Nowhere())
+    engine = BroadcastEngine("b", "room", epoch=1)
+    ticker.call(lambda: ticker.engines.update(b=engine))
+    live = ticker.call(lambda: engine.go_live(time.time() - 100, ticker.next_wall()))
+    ticker.start()
+    try:
+        live.result(10)
+        assert abs(engine.media_time - 100 * 48000) < 48000
     finally:
         ticker.stop()

@@ -25,24 +25,23 @@ async def run_stage(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises UsageError or Unavailable (UDP port taken, no bus)."""
     host, port = host_port(settings.media_door)
     public = public_addresses(settings.public_ip)
-    door = MediaDoor(host, port, public)
     prefer_the_tick()
     async with role_runtime("stage", settings) as runtime:
-        listener = door.listen()
+        held = MediaDoor(host, port, public).listen()
         try:
-            service = StageService(runtime.bus, settings, MediaDoor(host, listener.port(), public))
+            service = StageService(runtime.bus, settings, held.door)
             await service.start()
             # What lives now lives for ever: no collection need look at it again.
             gc.collect()
             gc.freeze()
             gc.disable()  # the ticker collects, right after a tick
-            await runtime.ready(f"{host}:{listener.port()}")
+            await runtime.ready(f"{host}:{held.door.port}")
             await runtime.stopped.wait()
             await service.close()
         finally:
             gc.unfreeze()
             gc.enable()
-            listener.stop()
+            held.stop()
             # libdatachannel's threads end in their own time; the process must not overtake them.
             await asyncio.sleep(SETTLE_TIME)
 

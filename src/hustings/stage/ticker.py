@@ -140,14 +140,11 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stopping:
-            idle = not self.engines
             self._run_commands()
             if not self.engines:
                 self._wake.wait(1.0)
                 self._wake.clear()
                 continue
-            if idle:
-                self._clock.due = time.monotonic()
             self._wait()
             self._tick()
 
@@ -168,6 +165,8 @@ class Ticker:
 
     def _run_commands(self) -> None:
         while self._commands:
+            if not self.engines:
+                self._clock.due = time.monotonic()  # the clock starts with the first broadcast
             command, future = self._commands.popleft()
             if not future.set_running_or_notify_cancel():
                 continue

@@ -13,6 +13,7 @@ import asyncio
 import atexit
 import contextlib
 import secrets
+import socket
 import time
 import weakref
 from dataclasses import dataclass
@@ -58,15 +59,47 @@ class MediaDoor:
         """None for all interfaces."""
         return None if self.address in ("0.0.0.0", "::", "") else self.address  # noqa: S104
 
-    def listen(self) -> rtc.IceUdpMuxListener:
-        """Takes the UDP port and holds it, also while there is no peer. Raises Unavailable when it is
-        in use. The caller keeps the listener and calls its `stop()`."""
+    def listen(self) -> HeldPort:
+        """Takes the UDP port and holds it, also while there is no peer. Port 0: a free one is chosen.
+
+        Raises Unavailable when the port is in use.
+        """
+        port = self.port
+        if port == 0:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((self.bind_address or "", 0))
+                port = int(probe.getsockname()[1])
+        return HeldPort(MediaDoor(self.address, port, self.public_addresses))
+
+
+class HeldPort:
+    """The media port, open until `stop`.
+
+    Held by a connection that nobody answers. libdatachannel's own IceUdpMuxListener cannot be used: its
+    stop() does not find a port bound to one address again, and the next STUN request for a session that is
+    no more then goes to a freed object and ends the process.
+    """
+
+    def __init__(self, door: MediaDoor) -> None:
+        self.door = door
+        self._connection: rtc.PeerConnection | None = rtc.PeerConnection(_mux_configuration(door))
+        self._track: rtc.Track | None = self._connection.add_track(
+            _audio("0", "recvonly", OPUS_PAYLOAD_TYPE, 0, 0)
+        )
         try:
-            return rtc.IceUdpMuxListener(self.port, self.bind_address)
-        except (RuntimeError, ValueError, TypeError) as error:
+            self._connection.set_local_description(Description.Type.Offer)
+        except RuntimeError as error:
+            self.stop()
             raise Unavailable(
-                f"UDP port {self.address}:{self.port} cannot be opened; is another stage running?"
+                f"UDP port {door.address}:{door.port} cannot be opened; is another stage running?"
             ) from error
+
+    def stop(self) -> None:
+        """Gives the port back, once the peers on it are closed too. May be repeated."""
+        connection, self._connection, self._track = self._connection, None, None
+        if connection is not None:
+            connection.close()
+            _Peer.last_closed = time.monotonic()
 
 
 class _Peer:
@@ -160,10 +193,7 @@ class AnsweringPeer(_Peer):
         recvonly. Raises Refused (422) when libdatachannel does not take the offer, Unavailable when
         no candidate was found.
         """
-        configuration = _configuration(door.bind_address)
-        configuration.enable_ice_udp_mux = True
-        configuration.port_range_begin = configuration.port_range_end = door.port
-        connection = rtc.PeerConnection(configuration)
+        connection = rtc.PeerConnection(_mux_configuration(door))
         try:
             direction = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(offer.direction, "sendrecv")
             ssrc = 0 if direction == "recvonly" else _new_ssrc()
@@ -258,6 +288,14 @@ def _configuration(bind_address: str | None) -> rtc.Configuration:
     configuration = rtc.Configuration()
     configuration.bind_address = bind_address
     configuration.disable_auto_negotiation = True
+    return configuration
+
+
+def _mux_configuration(door: MediaDoor) -> rtc.Configuration:
+    """All peers on the one port."""
+    configuration = _configuration(door.bind_address)
+    configuration.enable_ice_udp_mux = True
+    configuration.port_range_begin = configuration.port_range_end = door.port
     return configuration
 
 
