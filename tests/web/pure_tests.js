@@ -177,12 +177,14 @@ export const tests = {
 
   "Opus is asked for without gaps and with error correction, and nothing else changes"() {
     const sdp = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 9\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=0\r\na=rtpmap:9 G722/8000\r\n";
-    const tuned = tuneOpus(sdp, 48000).split("\r\n");
+    const tuned = tuneOpus(sdp).split("\r\n");
     equal(tuned[3], "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;maxaveragebitrate=48000");
     equal(tuned.filter((_, i) => i !== 3), sdp.split("\r\n").filter((_, i) => i !== 3));
-    const bare = tuneOpus(sdp.replace(/a=fmtp.*\r\n/, ""), 48000).split("\r\n");
+    const bare = tuneOpus(sdp.replace(/a=fmtp.*\r\n/, "")).split("\r\n");
     equal(bare[3], "a=fmtp:111 useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;maxaveragebitrate=48000");
     equal(tuneOpus("v=0\r\n"), "v=0\r\n");
+    const original = tuneOpus(sdp, true).split("\r\n");
+    equal(original[3], "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=0;stereo=1;sprop-stereo=0;maxaveragebitrate=96000");
   },
 
   "times read as people write them"() {

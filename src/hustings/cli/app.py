@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -214,6 +215,8 @@ def speak(
     from hustings.cli.remote import studio_url
     from hustings.clients.speak import speak as run_speaker
 
+    # Ended by a service manager or by Ctrl-C, the seat is given back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_speaker(slug, ticket=ticket, file=file, name=name, loop=loop, studio_url=studio_url(data))
 
 

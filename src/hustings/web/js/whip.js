@@ -2,6 +2,8 @@
 
 /** Bit/s the speaker's browser sends: speech in full band, with room for in-band error correction. */
 const BITRATE = 48_000;
+/** The same for original sound, where the browser changes nothing: music, or a good microphone with headphones. */
+const ORIGINAL_BITRATE = 96_000;
 /** Candidates are gathered this long before the offer goes out; on a server with one UDP port more adds nothing. */
 const GATHER_MS = 500;
 
@@ -18,20 +20,29 @@ export class WhipRefused extends Error {
 /**
  * Sets what the other side's Opus decoder asks for, which is what this browser's encoder then does:
  * mono, no gaps in silence, in-band error correction (RFC 7587 section 6.1). Pure.
+ *
+ * Original sound is asked for as stereo: only then do browsers encode for audio instead of for speech, whose
+ * encoder cuts what is low and turns its phase. Two equal channels cost next to nothing.
  * @param {string} sdp
- * @param {number} bitrate bit/s
+ * @param {boolean} original whether the sound is to stay as it is
  * @returns {string} the same description, its other lines untouched
  */
-export function tuneOpus(sdp, bitrate = BITRATE) {
+export function tuneOpus(sdp, original = false) {
   const type = /^a=rtpmap:(\d+) opus\/48000/im.exec(sdp)?.[1];
   if (!type) return sdp;
-  const wanted = { useinbandfec: "1", usedtx: "0", stereo: "0", "sprop-stereo": "0", maxaveragebitrate: String(bitrate) };
+  const wanted = { useinbandfec: "1", usedtx: "0", stereo: original ? "1" : "0", "sprop-stereo": "0", maxaveragebitrate: String(original ? ORIGINAL_BITRATE : BITRATE) };
   const line = new RegExp(`^a=fmtp:${type} (.*?)(\\r?)$`, "im");
   const found = line.exec(sdp);
   const has = Object.fromEntries((found?.[1] ?? "").split(";").map((pair) => pair.trim().split("=")).filter(([name]) => name));
   const fmtp = `a=fmtp:${type} ${Object.entries({ ...has, ...wanted }).map(([name, value]) => `${name}=${value}`).join(";")}`;
   if (found) return sdp.replace(line, `${fmtp}$2`);
   return sdp.replace(new RegExp(`^(a=rtpmap:${type} [^\\r\\n]*)(\\r?\\n)`, "im"), `$1$2${fmtp}$2`);
+}
+
+/** Whether the browser leaves this microphone's sound alone. @param {MediaStreamTrack} track */
+function isOriginal(track) {
+  const { echoCancellation, noiseSuppression, autoGainControl } = track.getSettings();
+  return echoCancellation === false && noiseSuppression === false && autoGainControl === false;
 }
 
 export class WhipSession {
@@ -72,7 +83,7 @@ export class WhipSession {
     if (answer.status !== 201) throw await refusal(answer);
     const place = answer.headers.get("Location");
     this._location = place ? new URL(place, answer.url).href : "";
-    const sdp = tuneOpus(await answer.text());
+    const sdp = tuneOpus(await answer.text(), isOriginal(track));
     // Left in the meantime: the seat must not stay taken.
     if (this._closed) return this._delete();
     await this.peer.setRemoteDescription({ type: "answer", sdp });
