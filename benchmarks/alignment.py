@@ -17,8 +17,12 @@ HOP = RATE // 2
 SEARCH = round(0.12 * RATE)
 """How far around its usual lag a window is looked for: six frames either way."""
 STEP = round(0.0002 * RATE)
-JUMP = round(0.005 * RATE)
-"""Neighbouring windows whose lags differ by more have a jump between them. A frame is four times that."""
+JUMP = round(0.014 * RATE)
+"""Neighbouring windows whose lags differ by more have a jump between them: a frame of 20 ms was repeated or is
+missing. A jitter buffer that adapts moves in smaller steps, a pitch period each; those are counted as steps."""
+CLEARLY = 0.15
+"""By how much another lag must correlate better than the usual one. Voiced speech resembles itself a pitch
+period later (12.5 ms for a deep voice), and in a window at the end of a word that may look a little better."""
 ACTIVE_DBFS = -45.0
 DOMINANT_DB = 30.0
 
@@ -40,7 +44,7 @@ class Fidelity:
     lag_spread_ms: float = 0.0
     """Largest deviation of a window from its speaker's lag."""
     jumps: list[float] = field(default_factory=list)
-    """Seconds into the delivered sound at which the lag jumped by more than 5 ms."""
+    """Seconds into the delivered sound at which the lag jumped by more than 14 ms: a frame."""
     steps: list[tuple[float, float]] = field(default_factory=list)
     """Every change of lag by more than 0.2 ms: seconds, and milliseconds it grew by."""
     holes: int = 0
@@ -154,9 +158,17 @@ def _window_lags(delivered: Signal, placed: Signal, others: Signal) -> list[tupl
         around = delivered[start - SEARCH : start + WINDOW + SEARCH]
         offset = find_lag(around, window, 0, 2 * SEARCH)
         peak = correlation(around[offset : offset + WINDOW], window)
+        if correlation(around[SEARCH : SEARCH + WINDOW], window) > peak - CLEARLY:
+            offset = _near(around, window)
         if peak > 0.5:
             found.append((start, offset - SEARCH))
     return found
+
+
+def _near(around: Signal, window: Signal) -> int:
+    """The best offset within 2 ms of the usual lag."""
+    low = SEARCH - round(0.002 * RATE)
+    return low + find_lag(around[low : SEARCH + WINDOW + round(0.002 * RATE)], window, 0, round(0.004 * RATE))
 
 
 def _correlate(result: Fidelity, delivered: Signal, constant: Signal, expected: Signal) -> None:
