@@ -18,11 +18,11 @@ SEARCH = round(0.12 * RATE)
 """How far around its usual lag a window is looked for: six frames either way."""
 STEP = round(0.0002 * RATE)
 JUMP = round(0.014 * RATE)
-"""Neighbouring windows whose lags differ by more have a jump between them: a frame of 20 ms was repeated or is
-missing. A jitter buffer that adapts moves in smaller steps, a pitch period each; those are counted as steps."""
+"""Neighbouring windows whose lags differ by more have a jump between them: a frame of 20 ms was repeated or
+is missing. A jitter buffer that adapts moves in smaller steps, a pitch period each; those count as steps."""
 CLEARLY = 0.15
 """By how much another lag must correlate better than the usual one. Voiced speech resembles itself a pitch
-period later (12.5 ms for a deep voice), and in a window at the end of a word that may look a little better."""
+period later (12.5 ms for a deep voice), and at the end of a word that may look a little better."""
 ACTIVE_DBFS = -45.0
 DOMINANT_DB = 30.0
 
