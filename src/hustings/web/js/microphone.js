@@ -35,11 +35,26 @@ export class Microphone {
     /** @type {MediaStreamAudioSourceNode | undefined} */
     this._node = undefined;
     this._samples = new Float32Array(1024);
+    /** @type {Promise<MediaStreamTrack | null>} */
+    this._opening = Promise.resolve(null);
   }
 
-  /** Asks for the microphone as the settings say. @throws {DOMException} see trouble() */
-  async open() {
+  /** The track as it is once nothing is being opened any more; null when there is none. */
+  get settled() {
+    return this._opening.then(() => this.track, () => this.track);
+  }
+
+  /** Asks for the microphone as the settings say, one wish after the other. @throws {DOMException} see trouble() */
+  open() {
+    const opening = this.settled.then(() => this._open());
+    this._opening = opening;
+    return opening;
+  }
+
+  async _open() {
     const { deviceId, ...processing } = this.settings;
+    // As long as a device is open, Chromium gives it out again with the processing that it has already.
+    if (this.track && (!deviceId || this.track.getSettings().deviceId === deviceId)) this.close();
     const wish = { ...processing, channelCount: { ideal: 1 }, sampleRate: { ideal: 48000 } };
     let stream;
     try {

@@ -89,7 +89,7 @@ class SpeakerPage {
 
   _bind() {
     byId("check").addEventListener("click", () => void this._check());
-    byId("join").addEventListener("click", () => this._join());
+    byId("join").addEventListener("click", () => void this._join());
     byId("leave").addEventListener("click", () => this._leave());
     byId("decline").addEventListener("click", () => void this._decline());
     byId("mic").addEventListener("click", () => this._toggleMute());
@@ -242,9 +242,10 @@ class SpeakerPage {
     await this._sound.setSinkId?.(byId("output").value).catch(() => undefined);
   }
 
-  _join() {
-    const { track } = this._microphone;
+  async _join() {
+    const track = await this._microphone.settled;
     if (!track) return void this._check();
+    if (this._joined) return;
     this._joined = true;
     this._left = false;
     this._problem("");

@@ -83,7 +83,7 @@ export class WhipSession {
     if (answer.status !== 201) throw await refusal(answer);
     const place = answer.headers.get("Location");
     this._location = place ? new URL(place, answer.url).href : "";
-    const sdp = tuneOpus(await answer.text(), isOriginal(track));
+    const sdp = tuneOpus(await answer.text(), isOriginal(this._sender.track ?? track));
     // Left in the meantime: the seat must not stay taken.
     if (this._closed) return this._delete();
     await this.peer.setRemoteDescription({ type: "answer", sdp });
