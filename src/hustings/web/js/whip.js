@@ -56,9 +56,6 @@ export class WhipSession {
     this._listener = listener;
     this._location = "";
     this._closed = false;
-    this._answer = "";
-    this._original = false;
-    this._tuned = Promise.resolve();
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer.addEventListener("track", ({ track, streams }) => {
       // What the stage sends is already buffered there; here as little as the network allows.
@@ -86,9 +83,7 @@ export class WhipSession {
     if (answer.status !== 201) throw await refusal(answer);
     const place = answer.headers.get("Location");
     this._location = place ? new URL(place, answer.url).href : "";
-    this._answer = await answer.text();
-    this._original = isOriginal(this._sender.track ?? track);
-    const sdp = tuneOpus(this._answer, this._original);
+    const sdp = tuneOpus(await answer.text(), isOriginal(this._sender.track ?? track));
     // Left in the meantime: the seat must not stay taken.
     if (this._closed) return this._delete();
     await this.peer.setRemoteDescription({ type: "answer", sdp });
@@ -97,16 +92,6 @@ export class WhipSession {
   /** @param {MediaStreamTrack} track another microphone, without a new session */
   async replace(track) {
     await this._sender?.replaceTrack(track);
-    this._tuned = this._tuned.catch(() => undefined).then(() => this._tune(track));
-    await this._tuned;
-  }
-
-  /** Sets the encoder for this track. Only this side has to know: nothing else of the session changes. @param {MediaStreamTrack} track */
-  async _tune(track) {
-    if (this._closed || this.peer.signalingState !== "stable" || !this._answer || isOriginal(track) === this._original) return;
-    this._original = isOriginal(track);
-    await this.peer.setLocalDescription();
-    await this.peer.setRemoteDescription({ type: "answer", sdp: tuneOpus(this._answer, this._original) });
   }
 
   /** Ends it here at once and tells the stage, also while the page goes away. */
