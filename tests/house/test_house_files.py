@@ -85,6 +85,8 @@ def test_ci_runs_exactly_dev_test() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert lines[-1] == "exec ./dev test"
     assert [line for line in lines[1:-1] if not line.startswith(("set ", "cd "))] == []
+    for script in ("dev", ".ci/run"):
+        assert (ROOT / script).stat().st_mode & 0o111, script
 
 
 def test_dev_explains_itself_and_refuses_the_unknown() -> None:
