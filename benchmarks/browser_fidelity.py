@@ -44,6 +44,7 @@ def measure_browser(seconds: float) -> tuple[Signal, list[Signal], dict[str, Any
 def _run(browser: Browser, room: Room, seconds: float) -> tuple[Signal, dict[str, Any]]:
     speaker = browser.new_context(locale="en-GB").new_page()
     speaker.goto(room.links["Ada"])
+    speaker.click("#accept")
     speaker.click("#check")
     speaker.wait_for_selector("#desk[data-state=ready]", timeout=20_000)
     for name in PROCESSING:

@@ -12,6 +12,7 @@ import os
 import platform
 import resource
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge_fakes import FakeHouse, NatsServer, fake_house, free_port, nats_server
 
@@ -58,13 +60,14 @@ class RunningEdge:
 
     pid: int
     port: int
+    scheme: str = "http"
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
 
 @contextlib.contextmanager
-def edge_process(bus_url: str, *, port: int = 0, **settings: int) -> Iterator[RunningEdge]:
+def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Iterator[RunningEdge]:
     """An edge on a port of 127.0.0.1, ready. Further `settings` become HUSTINGS_ variables."""
     port = port or free_port()
     environment = {
@@ -73,17 +76,21 @@ def edge_process(bus_url: str, *, port: int = 0, **settings: int) -> Iterator[Ru
         "HUSTINGS_AUDIENCE_DOOR": f"127.0.0.1:{port}",
         **{f"HUSTINGS_{name.upper()}": str(value) for name, value in settings.items()},
     }
+    scheme = "https" if settings.get("tls_cert") else "http"
+    # It asks whether somebody is there; who it is, it has just been told.
+    unchecked = ssl._create_unverified_context()
     process = subprocess.Popen([sys.executable, "-c", EDGE], env=environment)
     try:
         end = time.monotonic() + 40
         while True:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).close()
+                address = f"{scheme}://127.0.0.1:{port}/healthz"
+                urllib.request.urlopen(address, timeout=2, context=unchecked).close()
                 break
             if time.monotonic() > end or process.poll() is not None:
                 raise SystemExit("the edge did not become ready")
             time.sleep(0.05)
-        yield RunningEdge(process.pid, port)
+        yield RunningEdge(process.pid, port, scheme)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -103,7 +110,7 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def stand(*, behind: int = 300, **settings: int) -> AsyncIterator[Stand]:
+async def stand(*, behind: int = 300, **settings: Any) -> AsyncIterator[Stand]:
     """A live room "hall", `behind` chunks old, at an edge of its own."""
     with nats_server() as nats:
         async with fake_house(nats.url, behind=behind) as house:

@@ -1,7 +1,9 @@
 """How many listeners a second can join, each up to its first sound: `python benchmarks/edge_join.py`.
 
 A joiner connects, asks for /live, and has joined when the first media record has come whole; then it
-leaves. `--at-once` of them are on their way at any time. Also how long that takes one by one.
+leaves. `--at-once` of them are on their way at any time: as many as the edge can take. What its gate then
+refuses (503: more than 92 % of a core for some seconds, edge/load.py) is counted apart, and whoever was
+refused waits 50 ms. Also how long joining takes one by one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import selectors
 import socket
 import struct
 import time
+from collections import deque
 
 from edge_common import Results, cpu_seconds, raise_descriptor_limit, stand
 
@@ -30,6 +33,13 @@ def has_sound(data: bytes) -> bool:
             return len(data) >= mark + 8 + int.from_bytes(data[mark + 4 : mark + 8])
         mark = data.find(b"\x02\0\0\0", mark + 1)
     return False
+
+
+PAUSE = 0.05
+"""Seconds a joiner that was refused waits; players are asked to wait for some seconds."""
+
+type Joined = tuple[int, int, int, float, list[float]]
+"""How many joined, were refused, failed; seconds; sorted waits."""
 
 
 class Joiner:
@@ -51,11 +61,12 @@ class Joiner:
 
 
 def join(port: int, at_once: int, seconds: float, pipe: multiprocessing.connection.Connection) -> None:
-    """The joiners' process; sends (joined, failed, seconds, sorted waits)."""
+    """The joiners' process; sends (joined, refused, failed, seconds, sorted waits)."""
     raise_descriptor_limit()
     selector = selectors.EpollSelector()
     waits: list[float] = []
-    failed = number = 0
+    failed = refused = number = 0
+    pausing: deque[float] = deque()
 
     def begin() -> None:
         nonlocal number
@@ -67,7 +78,10 @@ def join(port: int, at_once: int, seconds: float, pipe: multiprocessing.connecti
         begin()
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
-        for key, events in selector.select(0.1):
+        while pausing and pausing[0] <= time.perf_counter():
+            pausing.popleft()
+            begin()
+        for key, events in selector.select(0.01 if pausing else 0.1):
             joiner: Joiner = key.data
             try:
                 if events & selectors.EVENT_WRITE:
@@ -80,26 +94,29 @@ def join(port: int, at_once: int, seconds: float, pipe: multiprocessing.connecti
                 if not data and not done:
                     raise ConnectionResetError
             except OSError:
-                failed += 1
-                done = True
-            else:
-                if done:
-                    waits.append(time.perf_counter() - joiner.began)
+                turned_away = joiner.data.startswith(b"HTTP/1.1 503 ")
+                refused += turned_away
+                failed += not turned_away
+                selector.unregister(joiner.sock)
+                joiner.sock.close()
+                pausing.append(time.perf_counter() + PAUSE)
+                continue
             if done:
+                waits.append(time.perf_counter() - joiner.began)
                 selector.unregister(joiner.sock)
                 joiner.sock.close()
                 begin()
     elapsed = time.perf_counter() - start
     for key in list(selector.get_map().values()):
         key.data.sock.close()
-    pipe.send((len(waits), failed, elapsed, sorted(waits)))
+    pipe.send((len(waits), refused, failed, elapsed, sorted(waits)))
 
 
-async def run_joiners(port: int, at_once: int, seconds: float) -> tuple[int, int, float, list[float]]:
+async def run_joiners(port: int, at_once: int, seconds: float) -> Joined:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=join, args=(port, at_once, seconds, theirs))
     process.start()
-    found: tuple[int, int, float, list[float]] = await asyncio.to_thread(ours.recv)
+    found: Joined = await asyncio.to_thread(ours.recv)
     process.join()
     return found
 
@@ -107,18 +124,20 @@ async def run_joiners(port: int, at_once: int, seconds: float) -> tuple[int, int
 async def measure(at_once: int, seconds: float, runs: int, results: Results) -> None:
     async with stand(per_address=100_000) as place:
         await run_joiners(place.edge.port, 10, 1.0)
-        rates, per_core, slow = [], [], []
+        rates, per_core, slow, turned_away = [], [], [], []
         for _ in range(runs):
             before = cpu_seconds(place.edge.pid)
-            joined, failed, elapsed, waits = await run_joiners(place.edge.port, at_once, seconds)
+            joined, refused, failed, elapsed, waits = await run_joiners(place.edge.port, at_once, seconds)
             if failed:
                 raise SystemExit(f"{failed} joiners failed")
             rates.append(joined / elapsed)
             per_core.append(joined / (cpu_seconds(place.edge.pid) - before))
+            turned_away.append(100 * refused / (joined + refused))
             slow.append(waits[int(len(waits) * 0.95)] * 1000)
-        _, _, _, alone = await run_joiners(place.edge.port, 1, 3.0)
+        *_, alone = await run_joiners(place.edge.port, 1, 3.0)
     results.add("joins_per_second", rates, "joins/s")
     results.add("joins_per_core_second", per_core, "joins/s")
+    results.add("refused_by_the_gate", turned_away, "%")
     results.add("first_sound_p95_in_crowd", slow, "ms")
     results.add("first_sound_p50_alone", [alone[len(alone) // 2] * 1000], "ms")
     results.add("first_sound_p95_alone", [alone[int(len(alone) * 0.95)] * 1000], "ms")

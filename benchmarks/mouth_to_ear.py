@@ -55,7 +55,7 @@ LONGEST = {"whep": 1.5, "return": 1.5, "push": 3.0, "hls": 6.0}
 """Seconds within which a mark must be heard."""
 LEAD = 4.0
 TAIL = 7.0
-PLAY = "#play, [data-play], button"
+PLAY = "#play"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
-"""Load on one stage: `python benchmarks/stage_load.py [--speakers 13] [--talking 13] [--listeners 0]
-[--seconds 20] [--json]`.
+"""Load on one stage: `python benchmarks/stage_load.py [--speakers 13] [--talking 13] [--waiting 0]
+[--listeners 0] [--room -75] [--seconds 20] [--record] [--json]`.
 
 Three processes: a bus, a stage (as `hustings stage` runs it) and a load generator with that many WebRTC
 speakers, each sending 50 Opus packets a second over loopback and taking its return feed. Those who do not
-talk send the packets of a quiet room (-75 dBov). Prints the stage's CPU in percent of a core (its tick
-lateness p50/p99/max in ms, measured by the ticks themselves) while the broadcast is live, both codecs on.
+talk send noise of `--room` dBov, encoded and declared like any sound (RFC 6464): -75 is a quiet room behind
+a browser's noise suppression, -60 an open microphone without it, -127 a microphone that its owner has muted
+(browsers go on sending then). The stage spares itself what is declared at -70 or below. The last
+`--waiting` of the speakers sit in the green room. Prints the stage's CPU in percent of a core (its tick
+lateness p50/p99/max in ms, measured by the ticks themselves) while the broadcast is live, both
+codecs on. With `--record` it is recorded, every track and both codecs, into a temporary folder (TMPDIR).
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -31,10 +36,12 @@ from hustings.bus.messages import (
     Done,
     GoLive,
     OpenBroadcast,
+    RecordingReport,
     RoleMetrics,
     RoleReady,
     SessionAnswer,
     SessionOffer,
+    SetRecording,
     StageReport,
 )
 from hustings.stage.webrtc.peer import OffererPeer
@@ -50,7 +57,7 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
-def speech(seed: int, talking: bool) -> list[bytes]:
+def speech(seed: int, talking: bool, room: float) -> list[bytes]:
     """Opus packets of LOOP_SECONDS: something like a voice (filtered noise in syllables), or a quiet room."""
     random = np.random.default_rng(seed)
     samples = LOOP_SECONDS * 48_000
@@ -62,7 +69,7 @@ def speech(seed: int, talking: bool) -> list[bytes]:
     voice /= np.sqrt(np.mean(voice**2))
     t = np.arange(samples) / 48_000
     syllables = np.clip(np.sin(2 * np.pi * (3.1 + 0.2 * seed) * t), 0.05, 1)
-    level = 0.08 * syllables if talking else 10 ** (-75 / 20)
+    level = 0.08 * syllables if talking else (10 ** (room / 20) if room > -127 else 0.0)
     encoder = OpusEncoder(32_000, application="voip", fec=True)
     frames = (voice * level).astype(np.float32).reshape(-1, 960)
     return [encoder.encode(frame) for frame in frames]
@@ -83,13 +90,15 @@ async def load(arguments: argparse.Namespace) -> None:
             participant_id=f"p{index}" if speaks else "",
             name=f"Speaker {index}",
             role="speaker",
+            place="green" if speaks and index >= arguments.speakers - arguments.waiting else "stage",
         )
         answer = await bus.request(subjects.STAGE_OFFER, offer, SessionAnswer)
         peer.apply(answer.sdp)
         await peer.connected()
         if speaks:
             talking = index < arguments.talking
-            speakers.append((peer, speech(index, talking), 25 if talking else 75))
+            level = 25 if talking else min(127, round(-arguments.room))
+            speakers.append((peer, speech(index, talking, arguments.room), level))
         else:
             listeners.append(peer)
     print("connected", flush=True)
@@ -148,11 +157,13 @@ def spawn(*command: object, **more: Any) -> subprocess.Popen[bytes]:
 
 async def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Starts bus, stage and load; measures the stage for `seconds`."""
+    data = tempfile.TemporaryDirectory()
     port = free_port(socket.SOCK_STREAM)
     url = f"nats://127.0.0.1:{port}"
     environment = {
         **os.environ,
         "HUSTINGS_BUS": url,
+        "HUSTINGS_DATA": data.name,
         "HUSTINGS_MEDIA_DOOR": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
     }
     program = Path(sysconfig.get_path("scripts")) / "nats-server"
@@ -167,6 +178,8 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, metrics.append)
         reports: list[StageReport] = []
         await bus.subscribe(subjects.STAGE_REPORT, StageReport, reports.append)
+        recorded: list[RecordingReport] = []
+        await bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, recorded.append)
         code = (
             "import asyncio; from hustings.config import Settings; "
             "from hustings.stage.main import run_stage; asyncio.run(run_stage(Settings()))"
@@ -176,7 +189,11 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         await asyncio.wait_for(ready.wait(), 20)
         opened = OpenBroadcast(broadcast_id=BROADCAST, slug="bench", max_voices=arguments.speakers)
         await bus.request(subjects.STAGE_OPEN, opened, Done)
-        options = ["speakers", "talking", "listeners"]
+        if arguments.record:
+            everybody = [f"p{index}" for index in range(arguments.speakers)]
+            record = SetRecording(broadcast_id=BROADCAST, on=True, consents=everybody)
+            await bus.request(subjects.STAGE_RECORD, record, Done)
+        options = ["speakers", "talking", "waiting", "listeners", "room"]
         command = [sys.executable, __file__, "--load", "--bus", url]
         command += [f"--{name}={getattr(arguments, name)}" for name in options]
         generator = spawn(*command, stdout=subprocess.PIPE)
@@ -187,7 +204,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         print(f"stage pid {stage.pid}, live", file=sys.stderr, flush=True)
         await asyncio.sleep(4)
         first, start, spent = len(metrics), time.monotonic(), cpu_seconds(stage.pid)
-        before = buckets(metrics[-1].text)
+        before, bytes_before = buckets(metrics[-1].text), recorded[-1].bytes
         seats = {seat.participant_id: seat for seat in reports[-1].seats}
         await asyncio.sleep(arguments.seconds)
         cpu = (cpu_seconds(stage.pid) - spent) / (time.monotonic() - start)
@@ -201,7 +218,11 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         collect = [line for line in metrics[-1].text.splitlines() if "collection_seconds " in line]
         print(*work, *collect, sep="\n", file=sys.stderr)
         await bus.close()
+        last = recorded[-1]
+        assert last.received == last.written + last.declared
         return {
+            "recorded_kbit_s": round(8 * (last.bytes - bytes_before) / (time.monotonic() - start) / 1000, 1),
+            "record_failing": float(last.state == "failing"),
             "speakers": arguments.speakers,
             "talking": sum(seat.speaking for seat in reports[-1].seats),
             "whep_listeners": reports[-1].egress_sessions,
@@ -225,6 +246,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
             process.kill()
+        data.cleanup()
 
 
 def main() -> None:
@@ -233,8 +255,11 @@ def main() -> None:
     )
     parser.add_argument("--speakers", type=int, default=13)
     parser.add_argument("--talking", type=int, default=13)
+    parser.add_argument("--waiting", type=int, default=0)
     parser.add_argument("--listeners", type=int, default=0)
+    parser.add_argument("--room", type=float, default=-75)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--load", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--bus", default="", help=argparse.SUPPRESS)

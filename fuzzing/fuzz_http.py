@@ -41,6 +41,10 @@ _TARGETS = [
     b"/r/hall/hls/opus/init.mp4",
     b"/static/js/player.js?v=1",
     b"/healthz",
+    b"/r/hall/hand",
+    b"/r/hall/reaction",
+    b"/r/hall/question?x",
+    b"/r/hall/vote/",
     b"/r/%e4%b8%ad%00%ff/%2e%2e/hls",
     b"*",
     b"http://other.example/r/hall",
@@ -59,6 +63,10 @@ _LINES = [
     b"Upgrade: websocket",
     b"Expect: 100-continue",
     b"Content-Length: 5",
+    b"Content-Length: 16",
+    b"Content-Length: 4097",
+    b"Content-Type: application/json",
+    b"Origin: http://a",
     b"Content-Length: 99999999999999999999999",
     b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: gzip, chunked",
@@ -66,6 +74,12 @@ _LINES = [
     b": empty",
     b" folded",
     b"User-Agent: \xff\xfe\x00",
+]
+_BODIES = [
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"hello",
+    b'{"kind":"heart"}',
+    b'10\r\n{"kind":"heart"}\r\n0\r\nHost: b\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n',
 ]
 _METHODS = [b"GET", b"HEAD", b"POST", b"OPTIONS", b"PUT", b"CONNECT", b"BREW", b"get"]
 
@@ -81,7 +95,7 @@ def make_input(chance: random.Random) -> bytes:
         lines += chance.choices(_LINES, k=chance.randint(0, 5))
         out += b"\r\n".join(lines) + chance.choice([b"\r\n\r\n", b"\r\n\r\n", b"\n\n", b"\r\n"])
         if chance.random() < 0.2:
-            out += chance.choice([b"5\r\nhello\r\n0\r\n\r\n", b"hello", chance.randbytes(40)])
+            out += chance.choice([*_BODIES, chance.randbytes(40)])
     broken = bytearray(out)
     for _ in range(chance.choice([0, 0, 1, 2, 5])):
         at = chance.randrange(len(broken))

@@ -12,8 +12,9 @@ import rich  # noqa: F401  # servers keep it out of their process; run in this o
 ROOT = Path(__file__).parents[1]
 E2E = Path(__file__).parent / "e2e"
 
-# What measures and what fuzzes is tested too, and tests use its parts.
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "fuzzing")]
+# What measures and what fuzzes is tested too, and tests use its parts; recordings are of use to many.
+_shared = ("benchmarks", "fuzzing", "tests/archive", "tests/stage")
+sys.path[:0] = [str(ROOT / folder) for folder in _shared]
 
 for _name in [name for name in os.environ if name.startswith("HUSTINGS_")]:
     del os.environ[_name]

@@ -3,9 +3,11 @@ person, an option of `hustings serve`. docs/settings.md lists them; a test compa
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +33,25 @@ class Settings(BaseSettings):
     )
     audience_url: str = Field(default="", description="Public address of the audience door, for links.")
     studio_url: str = Field(default="", description="Public address of the studio door, for links.")
+    domain: str = Field(
+        default="",
+        description="Host name of this server: certificates come and are renewed by themselves, doors are "
+        "443 and 8443 unless named.",
+    )
+    http_door: str = Field(
+        default="0.0.0.0:80",
+        description="HOST:PORT that proves the domain and sends to https; the authority asks at port 80.",
+    )
+    acme_directory: str = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        description="Authority the domain's certificates come from (ACME, RFC 8555).",
+    )
+    tls_cert: str = Field(
+        default="", description="Certificate with its chain (PEM): both doors speak TLS, links are https."
+    )
+    tls_key: str = Field(
+        default="", description="Its private key (PEM, no password); empty: in the certificate's file."
+    )
     token: str = Field(default="", description="An operator's API token, for commands.")
     database: str = Field(
         default="", description="SQLAlchemy database URL; empty: SQLite in the data folder."
@@ -49,7 +70,56 @@ class Settings(BaseSettings):
         description="Addresses of reverse proxies before the edges, commas between: their X-Forwarded-For "
         "is believed, and connections per address are counted by it.",
     )
+    webhook_private: bool = Field(
+        default=False, description="Webhooks may go to private addresses and without TLS (intranets, tests)."
+    )
+    record_spare: str = Field(
+        default="",
+        description="Folder, best on another disk, in which recordings go on when the data folder fails.",
+    )
+    keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days after which every recording is deleted; rooms may say fewer; 0: no bound.",
+    )
+    objects: str = Field(
+        default="",
+        description="Store for recordings, s3://BUCKET/PREFIX or file:///FOLDER; "
+        "empty: the data folder alone.",
+    )
+    objects_endpoint: str = Field(
+        default="", description="Address of the S3-compatible server; empty: Amazon's of the region."
+    )
+    objects_region: str = Field(default="us-east-1", description="Region of the bucket.")
+    objects_local_days: float = Field(
+        default=-1,
+        ge=-1,
+        le=36_500,
+        description="Days after its end when a recording's large files leave the data folder, if the store "
+        "is known to have them; -1: never.",
+    )
     log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
+
+    @model_validator(mode="after")
+    def _doors_of_a_domain(self) -> Self:
+        """The ports people expect of a name; all addresses of the machine, IPv6 too where there is any."""
+        if self.domain:
+            everywhere = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+            for name, port in (("audience_door", 443), ("studio_door", 8443), ("http_door", 80)):
+                if name not in self.model_fields_set:
+                    setattr(self, name, f"{everywhere}:{port}")
+        return self
+
+    @property
+    def certificate_files(self) -> tuple[Path, Path] | None:
+        """Certificate and key of both doors; None without TLS. With a domain both are in one file."""
+        if self.tls_cert:
+            return Path(self.tls_cert), Path(self.tls_key or self.tls_cert)
+        if self.domain:
+            path = self.data / "keys" / f"tls-{self.domain}.pem"
+            return path, path
+        return None
 
 
 def host_port(text: str) -> tuple[str, int]:

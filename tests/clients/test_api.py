@@ -32,6 +32,8 @@ def test_requests() -> None:
         studio.stop("library")
         studio.mute("library", "p1", True)
         studio.room("library")
+        studio.agree("library", True)
+        studio.off_record("library", True)
     assert seen == [
         ("POST", "/api/rooms", {"title": "Library", "slug": "library"}),
         ("POST", "/api/rooms/library/invitations", {"name": "Ada", "role": "speaker", "public": True}),
@@ -40,6 +42,8 @@ def test_requests() -> None:
         ("POST", "/api/rooms/library/stop", None),
         ("POST", "/api/rooms/library/participants/p1/mute", {"muted": True}),
         ("GET", "/api/rooms/library", None),
+        ("POST", "/api/rooms/library/me/consent", {"agree": True}),
+        ("POST", "/api/rooms/library/off-record", {"off": True}),
     ]
 
 

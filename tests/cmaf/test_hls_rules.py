@@ -6,7 +6,8 @@ import pytest
 from cmaf_feed import feed
 from hls_rules import validate, validate_group
 
-from hustings.cmaf.playlists import MediaTimeline, estimated_variant, multivariant_playlist
+from hustings.cmaf.multivariant import estimated_variant, multivariant_playlist
+from hustings.cmaf.playlists import MediaTimeline
 
 
 def good(count: int = 100) -> str:

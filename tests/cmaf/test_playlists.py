@@ -6,18 +6,14 @@ import re
 import time
 
 import pytest
-from cmaf_feed import append, feed
+from cmaf_feed import LIVE_SINCE, append, feed
 from hls_rules import validate, validate_group
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hustings.cmaf.playlists import (
-    MediaTimeline,
-    advance_part_limit,
-    estimated_variant,
-    multivariant_playlist,
-    part_target,
-)
+from hustings.cmaf.listed import Past, advance_part_limit, part_target
+from hustings.cmaf.multivariant import estimated_variant, multivariant_playlist
+from hustings.cmaf.playlists import MediaTimeline
 from hustings.cmaf.timeline import CODECS, Codec, part_index, segment_number
 
 BEGIN = """#EXTM3U
@@ -371,3 +367,43 @@ def test_every_part_is_listed_once_and_in_order(history: list[tuple[int, int]], 
     assert set(held) <= arrived
     named = {(segment_number(seq, epoch), part_index(seq)) for seq, epoch in history[:-3]}
     assert named <= set(keys)
+
+
+@given(
+    recorded=st.integers(1, 12),
+    begins=st.integers(1, 14),
+    missing=st.sets(st.integers(0, 12), max_size=4),
+    restart=st.integers(0, 12),
+)
+def test_what_was_recorded_before_is_listed_once_and_in_order(
+    recorded: int, begins: int, missing: set[int], restart: int
+) -> None:
+    # Segment `restart` is the first of epoch 1, and the one before was cut short by 2 s; the playlist itself
+    # begins with slot `begins`.
+    def epoch(slot: int) -> int:
+        return int(slot >= restart)
+
+    past = [
+        Past(
+            slot + epoch(slot),
+            epoch(slot),
+            slot * 30,
+            slot * 30 + (19 if slot + 1 == restart else 29),
+            192_000 if slot + 1 == restart else 288_000,
+            LIVE_SINCE + slot * 6,
+        )
+        for slot in range(recorded)
+        if slot not in missing
+    ]
+    timeline = MediaTimeline("opus")
+    assert not timeline.precede(past)
+    feed(timeline, range(begins * 30, begins * 30 + 65), epoch(begins))
+    first = begins + epoch(begins)
+    expected = [each.number for each in past if each.number < first]
+    assert timeline.precede(past) == bool(expected)
+    text = timeline.media_playlist().decode()
+    assert validate([text]) == []
+    numbers = [int(n) for n in re.findall(r"^opus/([0-9]+)\.m4s$", text, re.M)]
+    assert numbers == list(range(min([*expected, first]), first + 2))
+    gaps = {int(n) for n in re.findall(r"#EXT-X-GAP\n#EXTINF:[^\n]*\nopus/([0-9]+)\.m4s", text)}
+    assert gaps == set(numbers) - set(expected) - {first, first + 1}

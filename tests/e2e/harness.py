@@ -15,13 +15,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from hustings.clients import trust
 from hustings.clients.api import StudioApi
 
 HUSTINGS = [sys.executable, "-P", "-c", "from hustings.cli import main; main()"]
@@ -39,6 +40,9 @@ class Room:
     slug: str
     tickets: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    """Addresses of the console with the ticket, which work again and again."""
+    once: dict[str, str] = field(default_factory=dict)
+    """The links as they are sent: each works once."""
 
     @property
     def audience_url(self) -> str:
@@ -56,7 +60,8 @@ class Room:
     def invite(self, name: str, **options: Any) -> str:
         """The ticket of one more speaker."""
         answer = self.server.api.invite(self.slug, name, **options)
-        self.tickets[name], self.links[name] = answer["ticket"], answer["link"]
+        self.tickets[name], self.once[name] = answer["ticket"], answer["link"]
+        self.links[name] = f"{self.server.studio_url}/s/{self.slug}#{answer['ticket']}"
         return self.tickets[name]
 
     def open(self) -> dict[str, Any]:
@@ -70,7 +75,9 @@ class Room:
 
     def state(self) -> dict[str, Any]:
         """The room's state.json as the audience gets it."""
-        response = httpx.get(f"{self.audience_url}/state.json", trust_env=False, timeout=10)
+        response = httpx.get(
+            f"{self.audience_url}/state.json", trust_env=False, timeout=10, verify=self.server.verify
+        )
         response.raise_for_status()
         state: dict[str, Any] = response.json()
         return state
@@ -98,9 +105,13 @@ class Server:
         addresses = _wait_for_addresses(data, process, log)
         self.audience_url = addresses["audience"].rstrip("/")
         self.studio_url = addresses["studio"].rstrip("/")
+        self.media = addresses.get("media", "")
+        """Host and port of the speakers' UDP."""
         self.metrics_url = addresses.get("metrics", "").rstrip("/")
         self.token = _token(data)
-        self.api = StudioApi(self.studio_url, self.token)
+        certificate = addresses.get("certificate")
+        self.verify = trust.only(Path(certificate)) if certificate else trust.usual()
+        self.api = StudioApi(self.studio_url, self.token, verify=self.verify)
 
     def room(self, title: str, *, speakers: list[str] | None = None, slug: str = "") -> Room:
         """A new room with tickets for `speakers`."""
@@ -149,12 +160,18 @@ def serve(
 
 
 def start(
-    folder: Path, *, edges: int = 1, levelling: bool = True, environment: dict[str, str] | None = None
+    folder: Path,
+    *,
+    edges: int = 1,
+    levelling: bool = True,
+    environment: dict[str, str] | None = None,
+    host: str = "127.0.0.1",
 ) -> Server:
-    """Starts a server and waits until it is ready. The caller calls `stop`."""
+    """Starts a server and waits until it is ready. The caller calls `stop`. `host`: of the two doors."""
     data = folder / "data"
     log = folder / "serve.log"
-    doors = [f"--{name}=127.0.0.1:0" for name in ("audience", "studio", "media", "metrics")]
+    doors = [f"--{name}={host}:0" for name in ("audience", "studio")]
+    doors += [f"--{name}=127.0.0.1:0" for name in ("media", "metrics")]
     command = [*HUSTINGS, "serve", f"--data={data}", f"--edges={edges}", *doors]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")}
     clean |= {"HUSTINGS_LEVELLING": str(levelling).lower(), **(environment or {})}
@@ -214,3 +231,12 @@ def _plays(role: str, command_line: str) -> bool:
     if role == "bus":
         return "nats-server" in command_line
     return f"hustings.cli.role {role}" in command_line
+
+
+def until[T](what: Callable[[], T | None], within: float = 120.0) -> T:
+    """What `what` gives once it gives something."""
+    end = time.monotonic() + within
+    while not (found := what()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found

@@ -23,8 +23,9 @@ from hustings.audio.opus import OpusEncoder
 from hustings.cmaf.adts import adts_frame
 from hustings.cmaf.chunker import Chunk, Chunker, read_chunk
 from hustings.cmaf.init_segment import init_segment
+from hustings.cmaf.multivariant import estimated_variant, multivariant_playlist
 from hustings.cmaf.ogg import OggOpusWriter
-from hustings.cmaf.playlists import MediaTimeline, estimated_variant, multivariant_playlist
+from hustings.cmaf.playlists import MediaTimeline
 from hustings.cmaf.timeline import CODECS, SAMPLE_RATE, Codec
 
 pytestmark = [

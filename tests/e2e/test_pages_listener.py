@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import os
+import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 from harness import Room, Server, serve
 from playwright.sync_api import Browser, Page, Request, Route
@@ -154,6 +161,98 @@ def test_play_before_the_doors_open_starts_with_the_broadcast(page: Page, server
     assert page.inner_text("#says") == "The broadcast has ended."
 
 
+def seconds(page: Page) -> float:
+    """What is heard now, since the broadcast began."""
+    return int(player(page)["mediaTime"]) / 48000
+
+
+def test_what_was_said_can_be_heard_again_also_from_before_one_came(page: Page, live: Room) -> None:
+    found = complaints(page)
+    started = datetime.fromisoformat(live.state()["started_at"]).timestamp()
+    while time.time() - started < 25:
+        time.sleep(0.5)
+    listen(page, live)
+    page.wait_for_timeout(1500)
+    before = seconds(page)
+    assert before > 20
+    page.click("#back")
+    page.wait_for_selector("#to-live:not([hidden])")
+    player_is(page, "playing")
+    assert 12 < before + 1 - seconds(page) < 18
+    page.wait_for_timeout(2500)
+    behind = float(player(page)["behind"])
+    assert 12 < behind < 20
+    assert "ahead" in page.inner_text("#to-live")
+    page.wait_for_timeout(2500)
+    assert float(player(page)["behind"]) == pytest.approx(behind, abs=0.6), "one who is behind is not hurried"
+    page.locator("#wave-at").evaluate("e => { e.value = 3; e.dispatchEvent(new Event('change')) }")
+    player_is(page, "playing")
+    assert 2.5 < seconds(page) < 6
+    page.wait_for_timeout(9000)
+    assert 11 < seconds(page) < 16, "over a segment's end without a stop"
+    assert player(page)["stalls"] == "0"
+    page.keyboard.press("l")
+    page.wait_for_function("() => document.getElementById('player').dataset.behind === '0.0'")
+    player_is(page, "playing")
+    page.wait_for_timeout(1000)
+    assert float(player(page)["latencyMs"]) < 2500
+    assert found == []
+
+
+def test_hls_goes_back_and_to_live_too(page: Page, live: Room) -> None:
+    listen(page, live, "hls")
+    page.wait_for_timeout(2500)
+    before = seconds(page)
+    page.keyboard.press("b")
+    page.wait_for_timeout(3000)
+    assert 8 < float(player(page)["behind"]) < 30
+    assert seconds(page) < before - 5
+    page.click("#to-live")
+    page.wait_for_timeout(2500)
+    assert player(page)["behind"] == "0.0"
+    assert seconds(page) > before
+
+
+def test_the_whole_page_works_by_keyboard(page: Page, live: Room) -> None:
+    page.goto(f"{live.audience_url}?door=push")
+    page.wait_for_selector("#show-keys:not([hidden])")
+    page.keyboard.press("Space")
+    player_is(page, "playing")
+    page.keyboard.press("m")
+    assert page.evaluate("document.getElementById('audio').muted")
+    page.keyboard.press("m")
+    assert not page.evaluate("document.getElementById('audio').muted")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog.sheet[open]")  # its script is loaded only now
+    assert page.locator("dialog.sheet kbd").count() >= 6
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog.sheet", state="detached")
+    page.wait_for_selector("#back:not([hidden])")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.dataset.kind || ''"))
+    assert {
+        "play",
+        "wave-at",
+        "back",
+        "hand",
+        "volume",
+        "applause",
+        "disagree",
+        "ask",
+        "show-keys",
+    } <= reached
+    # Numbers: as texts "12.0" comes before "5", and a page that took long to walk would never be behind.
+    page.wait_for_function("() => Number(document.getElementById('player').dataset.mediaTime) > 7 * 48000")
+    page.focus("#wave-at")
+    page.keyboard.press("Home")
+    page.wait_for_function("() => Number(document.getElementById('player').dataset.behind) > 5")
+    page.focus("#play")
+    page.keyboard.press("Space")
+    player_is(page, "idle")
+
+
 def test_before_play_the_page_is_light_and_asks_nobody_else(page: Page, live: Room) -> None:
     requests: list[Request] = []
     page.on("requestfinished", lambda request: requests.append(request))
@@ -164,9 +263,99 @@ def test_before_play_the_page_is_light_and_asks_nobody_else(page: Page, live: Ro
     )
     assert {request.url.split("/")[2] for request in requests} == {live.audience_url.split("/")[2]}
     assert not any("hls" in request.url for request in requests)
-    assert total <= 60_000
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")
+    ready = page.evaluate("performance.getEntriesByName('play-ready')[0].startTime")
+    print(f"before Play: {total} B, {len(requests)} requests; painted {paint:.0f} ms, ready {ready:.0f} ms")
+    assert total <= 60_000
     assert timing < 1000
+
+
+def test_headings_are_in_order_and_nothing_is_named_twice(page: Page, live: Room) -> None:
+    page.goto(live.audience_url)
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((h) => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_other_sites_may_embed_the_small_player_only(browser: Browser, live: Room) -> None:
+    answer = httpx.get(f"{live.audience_url}/embed", trust_env=False)
+    assert "frame-ancestors *" in answer.headers["Content-Security-Policy"]
+    assert "X-Frame-Options" not in answer.headers
+    page_itself = httpx.get(live.audience_url, trust_env=False)
+    assert "frame-ancestors *" not in page_itself.headers["Content-Security-Policy"]
+    found = re.search(
+        r'<link rel="alternate" type="application/json\+oembed"[^>]*href="([^"]+)"', page_itself.text
+    )
+    assert found
+    oembed = httpx.get(found[1], trust_env=False).json()
+    assert (oembed["version"], oembed["type"], oembed["title"]) == ("1.0", "rich", "The new library")
+    with newspaper(oembed["html"]) as address:
+        embedded(browser, address)
+
+
+@contextlib.contextmanager
+def newspaper(body: str) -> Iterator[str]:
+    """Another site. A real one: browsers do not let just any page frame one of this machine's."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the library's name
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
+def embedded(browser: Browser, address: str) -> None:
+    """The room plays in another site's page."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address)
+    frame = page.frame_locator("iframe")
+    frame.locator("#play").click()
+    frame.locator("#player[data-state=playing]").wait_for(timeout=20_000)
+    assert frame.locator("h1").inner_text() == "The new library"
+    context.close()
+
+
+def test_the_page_can_be_installed_and_shared(page: Page, live: Room) -> None:
+    page.goto(live.audience_url)
+    manifest = httpx.get(page.evaluate("document.querySelector('link[rel=manifest]').href"), trust_env=False)
+    assert manifest.headers["Content-Type"] == "application/manifest+json"
+    home = live.audience_url.removesuffix("/r/library")
+    for icon in manifest.json()["icons"]:
+        answer = httpx.get(home + icon["src"], trust_env=False)
+        assert answer.headers["Content-Type"] == icon["type"]
+        if icon["type"] == "image/png":
+            width = int.from_bytes(answer.content[16:20])
+            assert f"{width}x{width}" == icon["sizes"]
+    session = page.context.new_cdp_session(page)
+    errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # Chromium installs from secure addresses only and not in private windows, as this one is.
+    assert [
+        each["errorId"]
+        for each in errors
+        if each["errorId"] not in ("in-incognito", "not-from-secure-origin")
+    ] == []
+    picture = page.get_attribute('meta[property="og:image"]', "content")
+    assert picture is not None
+    assert httpx.get(picture, trust_env=False).headers["Content-Type"] == "image/png"
+    page.click("#show-share")
+    assert page.input_value("dialog [data-part=link]") == live.audience_url
+    assert "/r/library/embed" in page.input_value("dialog [data-part=embed]")
 
 
 def test_without_script_everything_can_be_read_and_heard(browser: Browser, live: Room) -> None:

@@ -15,7 +15,7 @@ from harness import Room, Server, serve
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
-from pages_browser import chromium, chromium_refusing, complaints, desk_is, go_on_stage
+from pages_browser import check_microphone, chromium, chromium_refusing, complaints, desk_is, go_on_stage
 from screens import DEMO, voices
 
 pytestmark = pytest.mark.e2e
@@ -62,8 +62,7 @@ def wait_for(room: Room, name: str, field: str, value: object, within: float = 1
 def test_from_the_link_to_being_heard_muted_and_away(page: Page, server: Server) -> None:
     room = room_of(server, "heard")
     found = complaints(page)
-    go_on_stage(page, room.links["Ada Byron"])
-    assert room.tickets["Ada Byron"] not in page.url
+    go_on_stage(page, room.once["Ada Byron"])
     desk_is(page, "doors")
     assert page.inner_text("#heard") == "Nobody hears you yet"
     room.open()
@@ -82,7 +81,7 @@ def test_from_the_link_to_being_heard_muted_and_away(page: Page, server: Server)
     wait_for(room, "Ada Byron", "muted", False)
 
     with voices(server, room, {"Ben Cole": "guest.opus"}):
-        page.wait_for_selector(".voice:has-text('Ben Cole')[data-speaking]", timeout=30_000)
+        page.wait_for_selector(".voice:has-text('Ben Cole')[data-speaking]", timeout=60_000)
         received = page.evaluate("document.getElementById('sound').srcObject.getAudioTracks().length")
         assert received == 1
         assert page.evaluate("!document.getElementById('sound').paused")
@@ -95,14 +94,76 @@ def test_from_the_link_to_being_heard_muted_and_away(page: Page, server: Server)
     assert found == []
 
 
-def test_the_ticket_outlives_a_reload_but_stands_in_no_address(page: Page, server: Server) -> None:
-    room = room_of(server, "reload")
-    page.goto(room.links["Ada Byron"])
-    desk_is(page, "before")
+def test_a_link_works_once_and_goes_on_working_where_it_was_opened(
+    page: Page, browser: Browser, server: Server
+) -> None:
+    room = room_of(server, "once")
+    page.goto(room.once["Ada Byron"])
+    desk_is(page, "invited")
+    kept = page.evaluate("Object.entries(localStorage)")
+    assert not [name for name, _ in kept if room.once["Ada Byron"].partition("#")[2] in name]
     page.reload()
+    desk_is(page, "invited")
+    assert page.url == room.once["Ada Byron"]
+    page.wait_for_selector("#you:has-text('Ada Byron')", state="attached")
+    elsewhere = browser.new_context(locale="en-GB")
+    other = elsewhere.new_page()
+    other.goto(room.once["Ada Byron"])
+    desk_is(other, "used")
+    assert other.inner_text("#problem-title") == "Your link works once. Ask for a new one."
+    elsewhere.close()
+
+
+def test_an_invitation_is_answered_before_a_microphone_is_asked_for(page: Page, server: Server) -> None:
+    room = room_of(server, "answer")
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => {"
+        " document.body.dataset.asked = ''; return Promise.reject(); }"
+    )
+    page.goto(room.once["Ada Byron"])
+    desk_is(page, "invited")
+    page.click("#word-more > summary")
+    page.fill("#word", "Gladly, but not on a Monday.")
+    page.click("#word-send")
+    page.wait_for_selector("#word-said:has-text('Sent.')")
+    page.click("#decline")
+    desk_is(page, "declined")
+    page.reload()
+    desk_is(page, "declined")
+    assert page.input_value("#word") == "Gladly, but not on a Monday."
+    page.click("#accept")
     desk_is(page, "before")
-    assert "#" not in page.url
-    page.wait_for_selector("#you:has-text('Ada Byron')")
+    assert page.get_attribute("body", "data-asked") is None
+
+
+def test_after_a_reload_one_is_back_where_one_was(page: Page, server: Server) -> None:
+    room = room_of(server, "back")
+    page.context.grant_permissions(["microphone"])
+    room.open()
+    go_on_stage(page, room.once["Ada Byron"])
+    desk_is(page, "stage")
+    page.keyboard.press("m")
+    desk_is(page, "muted")
+    wait_for(room, "Ada Byron", "muted", True)
+    page.reload()
+    desk_is(page, "muted")
+    wait_for(room, "Ada Byron", "connected", True)
+
+
+def test_space_is_held_to_talk_while_muted(page: Page, server: Server) -> None:
+    room = room_of(server, "space")
+    room.open()
+    go_on_stage(page, room.links["Ada Byron"])
+    desk_is(page, "stage")
+    page.click("#mic")
+    desk_is(page, "muted")
+    wait_for(room, "Ada Byron", "muted", True)
+    page.keyboard.down(" ")
+    desk_is(page, "stage")
+    wait_for(room, "Ada Byron", "muted", False)
+    page.keyboard.up(" ")
+    desk_is(page, "muted")
+    wait_for(room, "Ada Byron", "muted", True)
 
 
 def test_a_host_mutes_and_the_speaker_unmutes(page: Page, server: Server) -> None:
@@ -182,9 +243,7 @@ def test_a_refused_microphone_says_what_to_press(browser: Browser, server: Serve
     room = room_of(server, "refused")
     with chromium_refusing(browser) as refusing:
         page = refusing.new_page(locale="en-GB")
-        page.goto(room.links["Ada Byron"])
-        desk_is(page, "before")
-        page.click("#check")
+        check_microphone(page, room.links["Ada Byron"])
         desk_is(page, "refused")
         assert "lock or microphone sign" in page.inner_text("#problem-text")
         assert page.is_visible("#problem-action")

@@ -21,6 +21,8 @@ from harness import HUSTINGS, Server, serve, start
 from hustings.errors import HustingsError
 from hustings.supervisor.folder import read_addresses
 
+FAMILY = ("bus", "stage", "studio", "edge", "scribe")
+
 pytestmark = pytest.mark.e2e
 
 
@@ -41,7 +43,13 @@ def _alive(pid: int) -> bool:
 
 
 def _family(server: Server) -> set[int]:
-    return {pid for role in ("bus", "stage", "studio", "edge") for pid in server.pids(role)}
+    return {pid for role in FAMILY for pid in server.pids(role)}
+
+
+def _whole_family(server: Server) -> set[int]:
+    """With the scribe, which starts last."""
+    assert _until(lambda: len(_family(server)) == len(FAMILY))
+    return _family(server)
 
 
 def _serves(server: Server) -> bool:
@@ -63,7 +71,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_one_line_for_each_ready_door(server: Server) -> None:
     lines = server.log.read_text().splitlines()
     doors = [line for line in lines if re.match(r"\w+ +(http:|udp )", line)]
-    assert sorted(line.split()[0] for line in doors) == ["audience", "media", "metrics", "studio"]
+    assert sorted(line.split()[0] for line in doors) == [
+        *("audience", "media", "metrics"),
+        *("setup", "studio"),  # no account yet
+    ]
     assert any(re.fullmatch(r"media +udp 127\.0\.0\.1:[1-9]\d+", line) for line in doors)
     assert any(line.split() == ["audience", server.audience_url] for line in doors)
 
@@ -77,6 +88,8 @@ def test_run_files_are_private(server: Server) -> None:
         "studio",
         "media",
         "metrics",
+        "audience_url",
+        "studio_url",
     }
 
 
@@ -105,7 +118,7 @@ def test_metrics_of_all_roles_behind_one_door(server: Server) -> None:
     def complete() -> bool:
         text = httpx.get(server.metrics_url, trust_env=False, timeout=5).text
         roles = set(re.findall(r'role="([\w-]+)"', text))
-        return roles >= {"supervisor", "stage", "studio", "edge-0", "edge-1"}
+        return roles >= {"supervisor", "stage", "studio", "edge-0", "edge-1", "scribe"}
 
     assert _until(complete)
     text = httpx.get(server.metrics_url, trust_env=False, timeout=5).text
@@ -143,7 +156,7 @@ def test_a_port_in_use_is_named_with_its_option(server: Server, tmp_path: Path, 
     assert second.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("role", ["edge", "studio", "stage", "bus"])
+@pytest.mark.parametrize("role", ["scribe", "edge", "studio", "stage", "bus"])
 def test_a_killed_role_comes_back(server: Server, role: str) -> None:
     # Work that needs every role: only then is it really back.
     before = server.pids(role)
@@ -175,8 +188,7 @@ def _shows(url: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_stops_in_order_with_exit_code_0(tmp_path: Path, number: signal.Signals) -> None:
     server = start(tmp_path)
-    family = _family(server)
-    assert len(family) == 4
+    family = _whole_family(server)
     server.process.send_signal(number)
     assert server.process.wait(30) == 0
     assert not [pid for pid in family if _alive(pid)]
@@ -188,8 +200,7 @@ def test_stops_in_order_with_exit_code_0(tmp_path: Path, number: signal.Signals)
 
 def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     server = start(tmp_path)
-    family = _family(server)
-    assert len(family) == 4
+    family = _whole_family(server)
     server.process.kill()
     server.process.wait(10)
     assert _until(lambda: not any(_alive(pid) for pid in family), 10)

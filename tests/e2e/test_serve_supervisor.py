@@ -74,6 +74,55 @@ async def test_a_role_that_cannot_start_ends_the_server_in_words(
     assert supervisor.pids == {}
 
 
+async def test_a_scribe_that_cannot_start_keeps_nobody_from_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "GIVE_UP_AFTER", 2)
+    started = tmp_path / "started"
+
+    def broken(role: str, *arguments: str) -> list[str]:
+        if role == "scribe":
+            return [
+                sys.executable,
+                "-c",
+                f"open({str(started)!r}, 'a').write('x'); raise SystemExit('broken')",
+            ]
+        return _fake(role, *arguments)
+
+    lines: list[str] = []
+    supervisor = Supervisor(_settings(tmp_path / "data"), lines.append, command=broken)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    async with asyncio.timeout(40):
+        while not started.exists() or len(started.read_text()) < 4:  # well past giving up
+            await asyncio.sleep(0.05)
+    assert not running.done()
+    assert {"edge-0", "studio", "stage"} <= supervisor.pids.keys()
+    supervisor.stop()
+    await asyncio.wait_for(running, 20)
+
+
+async def test_the_scribe_starts_once_all_doors_are_open(tmp_path: Path) -> None:
+    supervisor = Supervisor(_settings(tmp_path), lambda _line: None, command=_late_edge)
+    running = asyncio.create_task(supervisor.run())
+    async with asyncio.timeout(40):
+        while not {"edge-0", "studio", "stage"} <= supervisor.pids.keys():
+            await asyncio.sleep(0.02)
+        assert "scribe" not in supervisor.pids
+        while "scribe" not in supervisor.pids:
+            await asyncio.sleep(0.05)
+    supervisor.stop()
+    await asyncio.wait_for(running, 20)
+    assert supervisor.pids == {}
+
+
+def _late_edge(role: str, *arguments: str) -> list[str]:
+    if role != "edge":
+        return _fake(role, *arguments)
+    late = f"import time; time.sleep(2); import runpy, sys; sys.argv = [{FAKE!r}, 'edge', '0']; "
+    return [sys.executable, "-P", "-c", f"{late}runpy.run_path({FAKE!r}, run_name='__main__')"]
+
+
 async def test_a_role_that_hangs_is_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +142,8 @@ async def test_a_role_that_hangs_is_killed_and_started_again(
 async def test_a_role_that_does_not_want_to_end_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(main_module, "PATIENCE", {"edge": 0.5, "studio": 0.5, "stage": 0.5, "bus": 3.0})
+    short = dict.fromkeys(("edge", "studio", "scribe", "stage"), 0.5)
+    monkeypatch.setattr(main_module, "PATIENCE", {**short, "bus": 3.0})
     lines: list[str] = []
     supervisor = Supervisor(_settings(tmp_path), lines.append, command=_fake)
     running = asyncio.create_task(supervisor.run())

@@ -13,15 +13,19 @@ from stage_support import BROADCAST, Voice, Watched, power_db, stage, tone, unti
 
 from hustings.bus import subjects
 from hustings.bus.messages import (
+    AnnounceEvent,
     Done,
     GoLive,
     Message,
     MuteParticipant,
     OpenBroadcast,
+    PlaceParticipant,
+    RemoveParticipant,
     SessionAnswer,
     SessionDelete,
     SessionOffer,
     SessionTrickle,
+    StageLevels,
     StopBroadcast,
     Window,
     WindowRequest,
@@ -232,3 +236,44 @@ async def test_garbage_at_the_media_port_disturbs_nobody() -> None:
             assert power_db(back, other) - power_db(back, own) >= 25  # 40 on a fake clock: test_engine
             assert np.all(np.diff(voice.sequences) % 65536 == 1)
             voice.peer.close()
+
+
+async def test_places_removal_announcements_and_levels() -> None:
+    async with stage() as watched:
+        ask, here = watched.bus.request, {"broadcast_id": BROADCAST}
+        levels: list[StageLevels] = []
+        await watched.bus.subscribe(subjects.STAGE_LEVELS, StageLevels, levels.append)
+        remove = RemoveParticipant(participant_id="anna", **here)
+        place = PlaceParticipant(participant_id="anna", place="stage", **here)
+        assert (await refused(watched, subjects.STAGE_REMOVE, remove)).status == 404
+        await watched.open(max_voices=1)
+        assert (await refused(watched, subjects.STAGE_PLACE, place)).status == 404
+        await ask(subjects.STAGE_REMOVE, remove, Done)
+        peer = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
+        waiting = offer(peer.offer, place="green")
+        answer = await ask(subjects.STAGE_OFFER, waiting, SessionAnswer)
+        peer.apply(answer.sdp)
+        await peer.connected()
+        await Voice(peer).speak(tone(500, 0.5))
+        await until(lambda: bool(levels) and levels[-1].levels.get("anna", -127) > -40)
+        await until(lambda: watched.seat("anna").get("place") == "green")
+        assert watched.events == []
+        await ask(subjects.STAGE_PLACE, place, Done)
+        await ask(subjects.STAGE_PLACE, place, Done)
+        await until(lambda: watched.seat("anna").get("place") == "stage")
+        announced = AnnounceEvent(kind="topic", data={"topic_id": "t1"}, **here)
+        await ask(subjects.STAGE_ANNOUNCE, announced, Done)
+        await until(lambda: [e.kind for e in watched.events][:1] == ["joined"])
+        await until(lambda: any(e.kind == "topic" and e.data == {"topic_id": "t1"} for e in watched.events))
+        long = AnnounceEvent(kind="topic", data={"title": "x" * 2048}, **here)
+        assert (await refused(watched, subjects.STAGE_ANNOUNCE, long)).status == 422
+        await ask(subjects.STAGE_REMOVE, remove, Done)
+        await ask(subjects.STAGE_REMOVE, remove, Done)
+        assert len(watched.service.sessions) == 0
+        await until(lambda: watched.reports[-1].seats == [])
+        while peer.receive() is not None:
+            pass
+        await asyncio.sleep(0.2)
+        assert peer.receive() is None
+        assert [e.kind for e in watched.events if e.data.get("participant_id") == "anna"][-1] == "left"
+        peer.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parents[1] / "benchmarks"):
+for folder in (HERE, HERE.parent / "archive", HERE.parent / "cmaf", HERE.parents[1] / "benchmarks"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from edge_fakes import BROADCAST, CODECS, ChunkMaker, make_init, room
 
 from hustings.bus import subjects
 from hustings.bus.messages import (
     Codec,
+    Done,
+    InputKind,
+    ListenerBatch,
     MediaChunk,
     Message,
     RoomPublic,
@@ -137,10 +141,16 @@ class Answer:
         return content
 
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 def read_answers(data: bytes, *, heads: bool = False) -> list[Answer]:
-    """All complete responses in `data`; an endless one has what there is as its body."""
+    """All complete final responses in `data`; an endless one has what there is as its body."""
     answers = []
     while data:
+        if data.startswith(CONTINUE):
+            data = data.removeprefix(CONTINUE)
+            continue
         head, separator, rest = data.partition(b"\r\n\r\n")
         assert separator, f"response head cut short: {data[:80]!r}"
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -189,6 +199,14 @@ class Client:
         (answer,) = self.answers(heads=method == "HEAD")
         return answer
 
+    def post(self, path: str, content: object, *lines: str, kind: str = "application/json") -> Answer:
+        """Sends `content` as JSON (bytes: as they are); the reply."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.get(path, f"Content-Type: {kind}", f"Content-Length: {len(body)}", *lines, method="POST")
+        self.send(body)
+        (answer,) = self.answers()
+        return answer
+
     def is_closed(self) -> bool:
         return self.transport.lost
 
@@ -212,6 +230,9 @@ class FakeBus:
         self.chunks: dict[Codec, list[MediaChunk]] = {"opus": [], "aac": []}
         self.rooms: dict[str, RoomPublic] = {}
         self.requests: list[Message] = []
+        self.published: list[Message] = []
+        self.batches: list[ListenerBatch] = []
+        self.refuse_batches: Exception | None = None
         self.inits: dict[Codec, bytes] = {codec: make_init(codec) for codec in CODECS}
         self.stage_answers = True
         self.page = 10
@@ -222,6 +243,7 @@ class FakeBus:
         self.reconnect.append(callback)
 
     async def publish(self, subject: str, message: Message) -> None:
+        self.published.append(message)
         self.send(subject, message)
 
     def send(self, subject: str, message: Message) -> None:
@@ -241,6 +263,13 @@ class FakeBus:
         if not self.connected:
             raise Unavailable("away")
         answer: Message
+        if isinstance(message, ListenerBatch):
+            if self.refuse_batches is not None:
+                raise self.refuse_batches
+            self.batches.append(message)
+            answer = Done()
+            assert isinstance(answer, answer_type)
+            return answer
         if subject == subjects.ROOMS_SNAPSHOT:
             assert isinstance(message, RoomsSnapshotRequest)
             rooms = [
@@ -288,9 +317,16 @@ class House:
     def client(self, address: str = "192.0.2.1", *, room: int | None = None) -> Client:
         return Client(self.edge, address, room=room)
 
-    async def room(self, status: RoomStatus, slug: str = "hall", broadcast_id: str = BROADCAST) -> None:
+    async def room(
+        self,
+        status: RoomStatus,
+        slug: str = "hall",
+        broadcast_id: str = BROADCAST,
+        accepts: list[InputKind] | None = None,
+    ) -> None:
         self.version += 1
-        self.bus.rooms[slug] = room(slug, status, self.version, broadcast_id)
+        made = room(slug, status, self.version, broadcast_id)
+        self.bus.rooms[slug] = msgspec.structs.replace(made, accepts=accepts)
         self.edge.book.update(self.bus.rooms[slug])
         self.edge.book.loaded = True
         await settle()

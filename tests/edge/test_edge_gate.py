@@ -8,7 +8,8 @@ from edge_memory import Client, House, make_house
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hustings.edge.gate import LINGERING, Gate, Verdict, address_key, descriptor_cap
+from hustings.addresses import address_key
+from hustings.edge.gate import LINGERING, Gate, Verdict, descriptor_cap
 
 
 def test_ipv6_counts_by_its_64() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from edge_memory import Client, House
+from edge_memory import CONTINUE, Client, House
 
 from hustings.edge.protocol import BODY_CAP, HEAD_CAP, PIPELINE_CAP
 
@@ -141,17 +141,75 @@ async def test_body_cap(house: House) -> None:
 
 async def test_a_small_body_is_read_and_the_connection_goes_on(house: House) -> None:
     client = house.client()
-    client.send(b"POST /r/hall/hand HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+    client.send(b"POST /r/hall/nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     (answer,) = client.answers()
     assert answer.status == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert client.ask("/nothing").status == 404
 
 
-async def test_expect_gets_a_final_answer(house: House) -> None:
+EXPECTING = ("Expect: 100-continue", "Content-Length: 5")
+
+
+async def test_who_waits_for_a_word_before_the_body_gets_it(house: House) -> None:
     client = house.client()
-    client.get("/r/hall/hand", "Expect: 100-continue", "Content-Length: 5", method="POST")
+    client.get("/r/hall/nothing", *EXPECTING, method="POST")
+    assert client.transport.taken == CONTINUE
+    client.send(b"hello")
+    assert bytes(client.transport.taken).startswith(CONTINUE + b"HTTP/1.1 404")
+    client.answers()
+    assert client.ask("/nothing").status == 404
+
+
+@pytest.mark.parametrize("line", ["Content-Length: 0", "X-No: body"])
+async def test_no_word_without_a_body(house: House, line: str) -> None:
+    client = house.client()
+    client.get("/r/hall/nothing", "Expect: 100-continue", line, method="POST")
+    assert bytes(client.transport.taken).startswith(b"HTTP/1.1 404")
+
+
+async def test_http_1_0_gets_no_word(house: House) -> None:
+    client = house.client()
+    client.get("/r/hall/nothing", *EXPECTING, method="POST", version="HTTP/1.0")
+    assert not client.transport.taken
+    client.send(b"hello")
+    assert client.answers()[0].status == 404
+
+
+async def test_no_word_for_what_will_not_be_taken(house: House) -> None:
+    client = house.client()
+    client.get("/r/hall/hand", "Expect: 100-continue", f"Content-Length: {BODY_CAP + 1}", method="POST")
+    problem(client, 413)
+    client = house.client()
+    client.get("/r/hall/hand", "Expect: tea", "Content-Length: 5", method="POST")
     problem(client, 417)
+
+
+async def test_no_word_in_front_of_an_earlier_reply(house: House) -> None:
+    await house.live(3)
+    client = house.client()
+    client.get("/r/hall/hls/opus.m3u8?_HLS_msn=0&_HLS_part=1")
+    client.get("/r/hall/hand", *EXPECTING, method="POST")
+    assert CONTINUE not in client.transport.taken
+    assert client.is_closed() or client.transport.eof_sent
+
+
+async def test_a_slow_body_gets_408(house: House) -> None:
+    client = house.client()
+    client.get("/r/hall/hand", "Content-Length: 5", method="POST")
+    client.send(b"he")
+    house.step(15)
+    problem(client, 408)
+
+
+async def test_a_body_of_tiny_chunks_has_its_bound(house: House) -> None:
+    client = house.client()
+    client.send(b"POST /r/hall/hand HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(2000):
+        client.send(b"1;extension=" + b"e" * 50 + b"\r\nx\r\n")
+        if client.transport.eof_sent or client.is_closed():
+            break
+    problem(client, 413)
 
 
 async def test_too_many_requests_ahead(house: House) -> None:
@@ -222,7 +280,21 @@ async def test_idle_connections_are_closed(house: House) -> None:
 async def test_a_client_that_does_not_read_its_reply_is_cut(house: House, web: object) -> None:
     client = house.client(room=10)
     client.get("/static/js/player.js")
-    house.step(45)
+    house.step(11)
+    assert client.is_closed()
+    assert house.edge.metrics.cut["slow_reader"] == 1
+
+
+async def test_a_client_that_reads_slowly_is_let_be_for_a_minute(house: House, web: object) -> None:
+    client = house.client(room=10)
+    client.get("/static/js/player.js")
+    for _ in range(50):
+        client.transport.take(10)
+        house.step(1)
+    assert not client.is_closed()
+    for _ in range(15):
+        client.transport.take(10)
+        house.step(1)
     assert client.is_closed()
     assert house.edge.metrics.cut["slow_reader"] == 1
 

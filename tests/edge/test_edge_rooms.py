@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hustings.bus import subjects
+from hustings.bus.messages import Page, RoomPublic
 from hustings.edge.rooms import RoomBook, RoomSync
 
 
@@ -136,6 +137,23 @@ async def test_the_list_of_rooms_is_the_room_without_a_name(house: House) -> Non
     assert b"Room " in answer.body
 
 
+async def test_feeds_over_several_rooms_are_at_their_own_addresses(house: House) -> None:
+    feed = {"feed.xml": Page(content_type="application/rss+xml; charset=utf-8", body=b"<rss/>")}
+    await house.room("open")
+    for slug in ("@", "@ada"):
+        house.edge.book.update(
+            RoomPublic(slug=slug, version=1, status="scheduled", broadcast_id="", pages=feed)
+        )
+    client = house.client()
+    for path in ("/feed.xml", "/h/ada/feed.xml"):
+        answer = client.ask(path)
+        assert (answer.status, answer.body) == (200, b"<rss/>")
+        assert answer.headers["content-type"].startswith("application/rss+xml")
+    for path in ("/h/", "/h/ada", "/h/ada/", "/h/eve/feed.xml", "/h/ada/page.en", "/r/@/feed.xml", "/r/@ada"):
+        assert client.ask(path).status == 404, path
+    assert list(house.edge.channels) == ["hall"]
+
+
 async def test_unknown_rooms(house: House) -> None:
     await house.room("open")
     for path in ("/r/other", "/r/other/state.json", "/r/../hall", "/r/%2e%2e", "/r/HALL", "/r/hall/x", "/r/"):
@@ -152,6 +170,7 @@ async def test_before_the_rooms_are_known_nobody_hears_no_such_room(house: House
     assert client.ask("/r/hall").status == 503
     client = house.client()
     assert client.ask("/healthz").status == 503
+    assert house.client().ask("/feed.xml").status == 503
     await house.room("open")
     assert client.ask("/healthz").status == 200
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
+import gallery
 
 from hustings.cli.app import app
 from hustings.config import Settings
@@ -95,3 +100,22 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 def test_files_named_in_documents_exist(document: Path) -> None:
     for target in re.findall(r"`((?:src|tests|benchmarks|docs|fuzzing)/[\w./*-]+)`", document.read_text()):
         assert list(ROOT.glob(target)), target
+
+
+def test_every_state_has_its_picture_and_every_picture_its_line() -> None:
+    """docs/states.md lists what tests/web/gallery.py makes of the states it knows."""
+    listed = re.findall(r"^\| \[([a-z-]+)\]\(img/states/\1\.webp\) \|", _states(), re.MULTILINE)
+    assert len(set(listed)) == len(listed), "listed twice"
+    pictures = {path.stem for path in (ROOT / "docs" / "img" / "states").glob("*.webp")}
+    assert set(listed) == pictures == set(gallery.sheets())
+
+
+def test_pictures_of_states_show_all_eight_looks_and_are_small() -> None:
+    for path in (ROOT / "docs" / "img" / "states").glob("*.webp"):
+        assert path.stat().st_size <= gallery.MAX_BYTES, path
+        with Image.open(path) as picture:
+            assert picture.width == gallery.SHEET_WIDTH, path
+
+
+def _states() -> str:
+    return (ROOT / "docs" / "states.md").read_text()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hustings.audio.level import level_dbov
 from hustings.audio.opus import OpusDecoder, OpusEncoder
+from hustings.bus.messages import Place
 from hustings.stage.engine import BroadcastEngine, TickOutput
 from hustings.stage.webrtc.rtp import RtpStream
 
@@ -32,7 +34,7 @@ def power_db(samples: Sound, hertz: float) -> float:
 class Person:
     """One participant: sends a tone or silence, decodes the return feed without a break."""
 
-    def __init__(self, engine: BroadcastEngine, name: str, hertz: float) -> None:
+    def __init__(self, engine: BroadcastEngine, name: str, hertz: float, bitrate: int = 48_000) -> None:
         self.engine = engine
         self.name = name
         self.hertz = hertz
@@ -43,16 +45,19 @@ class Person:
         self.packets: list[bytes] = []
         self._frame = 0
         self._sessions = 0
+        self._bitrate = bitrate
         self._decoder = OpusDecoder()
 
-    def connect(self, *, muted: bool = False, returns: bool = True) -> str:
+    def connect(
+        self, *, muted: bool = False, returns: bool = True, place: Place = "stage", aside: str = ""
+    ) -> str:
         """A new session; gives what it replaced."""
         self._sessions += 1
         self.session = f"{self.name}-{self._sessions}"
         self._stream = RtpStream(
             zlib.crc32(self.session.encode()), 111, sequence=65530, timestamp=2**32 - 5000, level_id=1
         )
-        self._encoder = OpusEncoder(48_000, application="audio", fec=False)
+        self._encoder = OpusEncoder(self._bitrate, application="audio", fec=False)
         return self.engine.connect(
             self.session,
             participant_id=self.name,
@@ -62,6 +67,8 @@ class Person:
             payload_type=111,
             level_id=1,
             returns=returns,
+            place=place,
+            aside=aside,
         )
 
     def send(self, now: float) -> None:
@@ -89,11 +96,12 @@ class Hall:
         self.now = 1000.0
         self.wall = 1_790_000_000.0
         self.engine = BroadcastEngine("20261122T160000-abcdef", "room", **options)  # type: ignore[arg-type]  # test's
+        self.voice_bitrate = 48_000
         self.people: list[Person] = []
         self.outputs: list[TickOutput] = []
 
-    def person(self, name: str, hertz: float, **options: bool) -> Person:
-        person = Person(self.engine, name, hertz)
+    def person(self, name: str, hertz: float, **options: Any) -> Person:
+        person = Person(self.engine, name, hertz, self.voice_bitrate)
         person.connect(**options)
         self.people.append(person)
         return person

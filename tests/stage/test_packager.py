@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -103,3 +104,15 @@ def test_sound_is_where_the_timeline_says(codec: Codec, start: int) -> None:
     # The Opus encoder's delay is the init segment's pre-skip; players that honour it are earlier by that.
     assert abs(loud - onset) < 400
     assert power_db(sound[loud - first + 960 :], 1000) > power_db(sound[loud - first + 960 :], 3000) + 40
+
+
+def test_chunks_say_whether_they_are_silent() -> None:
+    """A second of nothing, a click in its next chunk, nothing again."""
+    packager = Packager("b", 0, 96_000)
+    quiet = [replace(frame, frame=np.zeros(960, dtype=np.float32)) for frame in frames(0, 100)]
+    click = np.zeros(960, dtype=np.float32)
+    click[100] = 0.01
+    quiet[53] = replace(quiet[53], frame=click)
+    chunks = package(packager, quiet)
+    assert [c.seq for c in chunks["opus"] if not c.silent] == [5]
+    assert {c.seq for c in chunks["aac"] if not c.silent} <= {4, 5}, "AAC comes some milliseconds later"

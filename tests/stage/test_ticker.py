@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hustings.bus.messages import StageReport, TimedEvent
+from hustings.bus.messages import StageLevels, StageReport, TimedEvent
 from hustings.stage.engine import BroadcastEngine, ProgramFrame
+from hustings.stage.tap import TickRecord
 from hustings.stage.ticker import MAX_CATCH_UP, TickClock, Ticker
 
 
@@ -61,11 +62,15 @@ def test_every_20_ms_is_run_or_skipped(stalls: list[float]) -> None:
 
 
 class Nowhere:
+    def record(self, broadcast_id: str, record: TickRecord) -> None: ...
+
     def program(self, frame: ProgramFrame) -> None: ...
 
     def event(self, event: TimedEvent) -> None: ...
 
     def report(self, report: StageReport) -> None: ...
+
+    def levels(self, levels: StageLevels) -> None: ...
 
 
 def test_commands_run_in_the_threads_and_errors_come_back() -> None:

@@ -17,7 +17,7 @@ from hustings.errors import Unavailable, UsageError
 from hustings.ids import secret_hash
 from hustings.rooms import commands as c
 from hustings.rooms.errors import IllegalCommand
-from hustings.rooms.model import Role
+from hustings.rooms.model import Details, Role
 from hustings.rooms.table import RoomStatus
 from hustings.store.engine import database_url, open_engine
 from hustings.store.store import SlugTaken, Store, UnknownRoom
@@ -25,9 +25,9 @@ from hustings.store.store import SlugTaken, Store, UnknownRoom
 
 async def test_a_slug_is_taken_once(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        await store.create_room("a", "A", None, AT)
+        await store.create_room("a", Details("A"), "", AT)
         with pytest.raises(SlugTaken):
-            await store.create_room("a", "B", None, AT)
+            await store.create_room("a", Details("B"), "", AT)
         assert (await store.room("a")).title == "A"
 
 
@@ -41,7 +41,7 @@ async def test_unknown_rooms_are_said_to_be_unknown(tmp_path: Path) -> None:
 
 async def test_a_refused_command_leaves_nothing_behind(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        room = await store.create_room("a", "A", None, AT)
+        room = await store.create_room("a", Details("A"), "", AT)
         with pytest.raises(IllegalCommand):
             await store.execute("a", c.GoLive(AT))
         assert await store.room("a") == room
@@ -49,7 +49,7 @@ async def test_a_refused_command_leaves_nothing_behind(tmp_path: Path) -> None:
 
 async def test_a_ticket_is_found_by_its_hash_only(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
-        await store.create_room("a", "A", None, AT)
+        await store.create_room("a", Details("A"), "", AT)
         invite = c.Invite("i", "p", "Ada", Role.SPEAKER, True, AT)
         await store.execute("a", invite, ticket_hash=secret_hash("the ticket"))
         assert await store.find_ticket(secret_hash("the ticket")) == ("a", "i")
@@ -60,7 +60,7 @@ async def test_a_ticket_is_found_by_its_hash_only(tmp_path: Path) -> None:
 async def test_parallel_commands_follow_one_another(tmp_path: Path) -> None:
     """Of many `open`s at once one begins the broadcast; none fails with a locked database."""
     async with open_store(tmp_path) as store:
-        await store.create_room("a", "A", None, AT)
+        await store.create_room("a", Details("A"), "", AT)
         results = await asyncio.gather(*(store.execute("a", c.OpenDoors(f"b{n}", AT)) for n in range(40)))
         assert sum(len(events) for _, events in results) == 1
         assert len({room.broadcast.id for room, _ in results if room.broadcast}) == 1
@@ -69,7 +69,7 @@ async def test_parallel_commands_follow_one_another(tmp_path: Path) -> None:
 async def test_two_engines_on_one_file_wait_for_each_other(tmp_path: Path) -> None:
     async with open_store(tmp_path) as one:
         two = Store(sqlite(tmp_path))
-        await one.create_room("a", "A", None, AT)
+        await one.create_room("a", Details("A"), "", AT)
         commands = [c.Invite(f"i{n}", f"p{n}", "N", Role.SPEAKER, False, AT) for n in range(20)]
         await asyncio.gather(
             *(
@@ -113,11 +113,12 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from store_support import AT, open_store
+from hustings.rooms.model import Details
 async def main():
     async with open_store(Path(sys.argv[1])) as store:
         number = 0
         while True:
-            await store.create_room(f"room-{number}", "Title", None, AT)
+            await store.create_room(f"room-{number}", Details("Title"), "", AT)
             print(number, flush=True)
             number += 1
 asyncio.run(main())

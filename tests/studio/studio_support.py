@@ -15,16 +15,21 @@ from fastapi import FastAPI
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
+    AnnounceEvent,
     Done,
     GoLive,
     Message,
     MuteParticipant,
     OpenBroadcast,
+    PlaceParticipant,
+    RecordingReport,
+    RemoveParticipant,
     SeatReport,
     SessionAnswer,
     SessionDelete,
     SessionOffer,
     SessionTrickle,
+    SetRecording,
     StageHello,
     StageReport,
     StopBroadcast,
@@ -54,6 +59,10 @@ class FakeStage:
         self.deleted: list[str] = []
         self.trickled: list[SessionTrickle] = []
         self.mutes: list[MuteParticipant] = []
+        self.placed: list[PlaceParticipant] = []
+        self.removed: list[str] = []
+        self.announced: list[AnnounceEvent] = []
+        self.recordings: list[SetRecording] = []
         self.refuse: Refused | None = None
 
     async def start(self) -> None:
@@ -62,6 +71,10 @@ class FakeStage:
         await bus.serve(subjects.STAGE_LIVE, GoLive, self._live)
         await bus.serve(subjects.STAGE_STOP, StopBroadcast, self._stop)
         await bus.serve(subjects.STAGE_MUTE, MuteParticipant, self._mute)
+        await bus.serve(subjects.STAGE_PLACE, PlaceParticipant, self._place)
+        await bus.serve(subjects.STAGE_REMOVE, RemoveParticipant, self._remove)
+        await bus.serve(subjects.STAGE_ANNOUNCE, AnnounceEvent, self._announce)
+        await bus.serve(subjects.STAGE_RECORD, SetRecording, self._record)
         await bus.serve(subjects.STAGE_OFFER, SessionOffer, self._offer)
         await bus.serve(subjects.STAGE_TRICKLE, SessionTrickle, self._trickle)
         await bus.serve(subjects.STAGE_DELETE, SessionDelete, self._delete)
@@ -74,6 +87,10 @@ class FakeStage:
             subjects.STAGE_LIVE,
             subjects.STAGE_STOP,
             subjects.STAGE_MUTE,
+            subjects.STAGE_PLACE,
+            subjects.STAGE_REMOVE,
+            subjects.STAGE_ANNOUNCE,
+            subjects.STAGE_RECORD,
             subjects.STAGE_OFFER,
             subjects.STAGE_TRICKLE,
             subjects.STAGE_DELETE,
@@ -105,6 +122,26 @@ class FakeStage:
     async def _mute(self, message: MuteParticipant) -> Done:
         self._known(message.broadcast_id)
         self.mutes.append(message)
+        return Done()
+
+    async def _place(self, message: PlaceParticipant) -> Done:
+        self._known(message.broadcast_id)
+        self.placed.append(message)
+        return Done()
+
+    async def _remove(self, message: RemoveParticipant) -> Done:
+        self._known(message.broadcast_id)
+        self.removed.append(message.participant_id)
+        return Done()
+
+    async def _announce(self, message: AnnounceEvent) -> Done:
+        self._known(message.broadcast_id)
+        self.announced.append(message)
+        return Done()
+
+    async def _record(self, message: SetRecording) -> Done:
+        self._known(message.broadcast_id)
+        self.recordings.append(message)
         return Done()
 
     async def _offer(self, message: SessionOffer) -> SessionAnswer:
@@ -142,6 +179,12 @@ class FakeStage:
                 seats=list(seats),
             ),
         )
+
+    async def record(self, broadcast_id: str, slug: str = "town-hall", **more: Any) -> None:
+        """Says how the recording stands."""
+        values = {"state": "on", "since": 0.0, **more}
+        report = RecordingReport(broadcast_id=broadcast_id, slug=slug, **values)
+        await self.bus.publish(subjects.RECORDING_REPORT, report)
 
 
 def seat(participant_id: str, **changes: Any) -> SeatReport:

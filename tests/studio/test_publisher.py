@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from studio_support import House, running_studio, seat
 
 from hustings.bus import subjects
-from hustings.bus.messages import AudienceReport, RoomPublic, RoomsSnapshot, RoomsSnapshotRequest
+from hustings.bus.messages import (
+    AudienceReport,
+    Page,
+    RoomEvent,
+    RoomPublic,
+    RoomsSnapshot,
+    RoomsSnapshotRequest,
+)
+from hustings.edge.rooms import RoomBook
 from hustings.studio import publisher as module
 from hustings.studio.publisher import Publisher
 
@@ -21,11 +31,20 @@ def publisher_of(house: House) -> Publisher:
 
 
 async def published(house: House, slug: str = "town-hall") -> list[RoomPublic]:
-    """Everything due now, of one room; forgets what was published before."""
+    """What is due now, figures too, of one room, whole; forgets what was published before."""
     house.bus.published.clear()
-    house.clock.advance(1.0)
+    house.clock.advance(2.5)
+    publisher_of(house).feeds.advance()
     await publisher_of(house).publish_due()
-    return [m for m in house.published(RoomPublic) if isinstance(m, RoomPublic) and m.slug == slug]
+    for message in house.published(RoomPublic):
+        assert isinstance(message, RoomPublic)
+        if message.slug == slug:
+            done = publisher_of(house)._done[slug].public
+            assert done.version == message.version
+            assert {*message.pages, *message.kept} == set(done.pages)
+            assert all(done.pages[name] == page for name, page in message.pages.items())
+            return [done]
+    return []
 
 
 def state(room: RoomPublic) -> dict[str, Any]:
@@ -40,13 +59,15 @@ async def test_a_room_is_published_with_both_pages_and_state(tmp_path: Path) -> 
         await house.invite("Secret", public=False)
         await house.command("open")
         (room,) = await published(house)
-        assert (room.status, set(room.pages)) == ("open", {"page.de", "page.en", "state.json"})
+        assert room.status == "open"
+        own = {"page.de", "page.en", "embed.de", "embed.en", "oembed.json", "state.json", "start.json"}
+        assert set(room.pages) == own
         shown = state(room)
         assert shown["title"] == "Town hall"
         assert shown["broadcast"] == room.broadcast_id
         assert [i["name"] for i in shown["invitations"]] == ["Ada"]
         assert shown["started_at"] is None
-        assert set(shown["links"]) == {"page", "state", "live"}
+        assert set(shown["links"]) == {"page", "state", "live", "whip", "embed", "start", "hold"}
         for name in ("page.de", "page.en"):
             page = room.pages[name].body.decode()
             assert "Ada" in page
@@ -66,7 +87,7 @@ async def test_links_are_what_there_is(tmp_path: Path) -> None:
         assert {"live", "stream_ogg", "stream_aac"} <= set(links)
         await house.command("stop")
         (room,) = await published(house)
-        assert set(state(room)["links"]) == {"page", "state"}
+        assert set(state(room)["links"]) == {"page", "state", "embed", "whip", "start"}
 
 
 async def test_who_speaks_and_who_listens_is_in_the_state(tmp_path: Path) -> None:
@@ -94,6 +115,7 @@ async def test_who_speaks_and_who_listens_is_in_the_state(tmp_path: Path) -> Non
                 "muted": False,
                 "muted_by_host": False,
                 "talked_seconds": 12.3,
+                "clock_until": None,
             }
         ]
         house.clock.advance(20.0)
@@ -211,3 +233,165 @@ async def test_the_list_shows_what_is_on_first(tmp_path: Path) -> None:
         await house.command("stop", "over")
         views = publisher_of(house).listed(house.clock.monotonic())
         assert [view.slug for view in views] == ["on-now", "sooner", "later", "over"]
+
+
+async def test_pages_that_edges_have_are_left_out(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as house:
+        await house.room()
+        await house.command("open")
+        (whole,) = await published(house)
+        book = RoomBook()
+        asked: list[int] = []
+        book.incomplete = lambda: asked.append(1)
+        assert book.update(whole)
+        weights = []
+        for count in range(1, 9):
+            report = AudienceReport(edge_id="e", wall_clock=0.0, listening={"town-hall": {"push": count}})
+            await house.bus.publish(subjects.AUDIENCE_REPORT, report)
+            (done,) = await published(house)
+            for message in house.published(RoomPublic):
+                assert isinstance(message, RoomPublic)
+                if message.slug == "town-hall":
+                    assert book.update(message)
+                    weights.append(sum(len(page.body) for page in message.pages.values()))
+            known = book.get("town-hall")
+            assert known is not None
+            assert known.pages == done.pages
+        assert min(weights) < max(weights) / 5
+        assert not asked
+        (page,) = await snapshot(house, 10**9)
+        assert all(room.kept == [] for room in page.rooms)
+
+
+async def asked_by(house: House, book: RoomBook) -> int:
+    """An edge with `book` asks for a snapshot, as RoomSync does; bytes of pages that came."""
+    request = RoomsSnapshotRequest(have=book.versions(None))
+    page = await house.bus.request(subjects.ROOMS_SNAPSHOT, request, RoomsSnapshot)
+    book.begin_snapshot()
+    for room in page.rooms:
+        book.update(room)
+    book.end_snapshot(room.slug for room in page.rooms)
+    return sum(len(each.body) for room in page.rooms for each in room.pages.values())
+
+
+async def test_a_snapshot_brings_an_edge_only_what_it_lacks(tmp_path: Path) -> None:
+    cover = Page(content_type="image/webp", body=b"x" * 200_000)
+    async with running_studio(tmp_path) as house:
+        publisher_of(house).add(lambda room, view: {"cover.webp": cover})
+        for slug in ("one", "two"):
+            await house.room(slug)
+        await house.command("open", "one")
+        await published(house, "one")
+        early = RoomBook()
+        missing: list[int] = []
+        early.incomplete = lambda: missing.append(1)
+        assert await asked_by(house, early) > 400_000
+        assert await asked_by(house, early) == 0, "nothing is new"
+        await house.command("start", "one")
+        await house.room("three")
+        await published(house, "one")
+        assert 200_000 < await asked_by(house, early) < 400_000, "no cover twice"
+        late = RoomBook()
+        await asked_by(house, late)
+        assert late.rooms.keys() == {"", "one", "two", "three"}
+        for slug, room in late.rooms.items():
+            known = early.get(slug)
+            assert known is not None
+            assert (known.pages, known.version, known.status) == (room.pages, room.version, room.status), slug
+        assert not missing
+    async with running_studio(tmp_path, clock=house.clock) as again:
+        # A studio that began anew has rendered everything anew: nothing of before is taken for granted.
+        publisher_of(again).add(lambda room, view: {"cover.webp": cover})
+        house.clock.advance(0.001)
+        await published(again, "one")
+        await asked_by(again, early)
+        fresh = RoomBook()
+        await asked_by(again, fresh)
+        assert {slug: room.pages for slug, room in early.rooms.items()} == {
+            slug: room.pages for slug, room in fresh.rooms.items()
+        }
+
+
+async def test_a_state_never_goes_out_before_its_events(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as house:
+        await house.room()
+        await house.invite(public=True)
+        for verb in ("open", "start", "stop"):
+            await house.command(verb)
+            house.clock.advance(2.5)
+            await publisher_of(house).publish_due()
+        seen, states = 0, 0
+        for _, message in house.bus.published:
+            if isinstance(message, RoomEvent):
+                assert message.seq == seen + 1
+                seen = message.seq
+            elif isinstance(message, RoomPublic) and message.slug == "town-hall":
+                assert message.seq == state(message)["seq"] == seen
+                assert message.stream == state(message)["stream"]
+                states += 1
+        kinds = [each.kind for _, each in house.bus.published if isinstance(each, RoomEvent)]
+        assert kinds == ["invited", "opened", "live", "ended"]
+        assert states >= 4
+
+
+async def test_events_need_no_publication_to_go_out(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as house:
+        await house.room()
+        await house.command("open")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        found = [each.kind for _, each in house.bus.published if isinstance(each, RoomEvent)]
+        assert found == ["opened"], "the clock has not moved"
+
+
+async def test_what_does_not_fit_on_the_bus_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGES_BYTES", 100_000)
+    counted = module._left_out
+    before = counted._value.get()
+    async with running_studio(tmp_path) as house:
+        huge = Page(content_type="image/webp", body=b"x" * 100_000)
+        small = Page(content_type="text/calendar", body=b"BEGIN")
+        publisher_of(house).add(lambda room, view: {"cover.webp": huge, "calendar.ics": small})
+        await house.room()
+        (room,) = await published(house)
+        assert "cover.webp" not in room.pages
+        assert {"page.de", "page.en", "state.json", "calendar.ics"} <= set(room.pages)
+    assert counted._value.get() == before + 1
+
+
+def talk_time(house: House) -> float:
+    view = publisher_of(house).feeds.shown("town-hall")
+    assert view is not None
+    return view.participants[0].talked_seconds
+
+
+def settle(house: House) -> None:
+    """Figures go out."""
+    house.clock.advance(2.5)
+    publisher_of(house).feeds.advance()
+
+
+async def test_talk_time_survives_a_restart_of_the_studio(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as house:
+        await house.room()
+        person = (invitation := await house.invite())["participant_id"]
+        broadcast_id = (await house.command("open"))["broadcast_id"]
+        await house.command("start")
+        await house.whip(invitation["ticket"])
+        for stage_id, talked in (("stage-1", 30.0), ("stage-2", 4.0)):
+            house.stage.stage_id = stage_id
+            await house.stage.report(broadcast_id, "town-hall", seat(person, talked_seconds=talked))
+        clock, bus, stage = house.clock, house.bus, house.stage
+    async with running_studio(tmp_path, clock=clock, bus=bus, stage=stage) as again:
+        assert talk_time(again) == 34.0, "before the stage says anything"
+        await stage.report(broadcast_id, "town-hall", seat(person, talked_seconds=9.0))
+        settle(again)
+        assert talk_time(again) == 34.0
+        await stage.report(broadcast_id, "town-hall", seat(person, talked_seconds=12.0))
+        settle(again)
+        assert talk_time(again) == 37.0
+        await again.command("stop")
+    async with running_studio(tmp_path, clock=clock) as ended:
+        assert talk_time(ended) == 37.0, "an ended broadcast shows it, too"

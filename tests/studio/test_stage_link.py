@@ -9,24 +9,54 @@ from pathlib import Path
 from studio_support import FakeStage, House, running_studio, seat
 
 from hustings.bus import subjects
-from hustings.bus.messages import GoLive, MuteParticipant, OpenBroadcast, StopBroadcast
-from hustings.studio.stage_link import Known, Wanted, acknowledged, next_step
+from hustings.bus.messages import GoLive, MuteParticipant, OpenBroadcast, SetRecording, StopBroadcast
+from hustings.studio.stage_link import Known, Recording, Wanted, acknowledged, next_step
 
 WANT = Wanted("b", "r", epoch=0, live_since=None, ended=False)
+OFF = Recording()
+ADA = Recording(True, consents=frozenset({"ada"}))
 
 
 def test_what_is_said_next() -> None:
     assert isinstance(_next(WANT, Known()), OpenBroadcast)
-    assert _next(WANT, Known(epoch=0)) is None
+    assert _next(WANT, Known(epoch=0, recording=OFF)) is None
     live = Wanted("b", "r", epoch=0, live_since=5.0, ended=False)
-    assert _next(live, Known(epoch=0)) == GoLive(broadcast_id="b", live_since=5.0)
-    assert _next(live, Known(epoch=0, live=True)) is None
+    assert _next(live, Known(epoch=0, recording=OFF)) == GoLive(broadcast_id="b", live_since=5.0)
+    assert _next(live, Known(epoch=0, live=True, recording=OFF)) is None
     muted = Wanted("b", "r", 0, None, ended=False, mutes=(("p", True),))
-    assert isinstance(_next(muted, Known(epoch=0, mutes={"p": False})), MuteParticipant)
-    assert _next(muted, Known(epoch=0)) is None, "who is not on the stage is muted by his offer"
+    known = Known(epoch=0, mutes={"p": False}, recording=OFF)
+    assert isinstance(_next(muted, known), MuteParticipant)
+    assert _next(muted, Known(epoch=0, recording=OFF)) is None, (
+        "who is not on the stage is muted by his offer"
+    )
     ended = Wanted("b", "r", 0, None, ended=True)
     assert isinstance(_next(ended, Known()), StopBroadcast)
     assert _next(ended, Known(stopped=True)) is None
+
+
+def test_who_has_agreed_is_said_before_the_broadcast_is_live() -> None:
+    want = Wanted("b", "r", 0, live_since=5.0, ended=False, recording=ADA)
+    known = Known()
+    said = []
+    while (message := _next(want, known)) is not None:
+        said.append(message)
+        acknowledged(known, message, want)  # type: ignore[arg-type]
+    kinds = [type(message) for message in said]
+    assert kinds == [OpenBroadcast, SetRecording, GoLive]
+    assert said[0].recording  # type: ignore[attr-defined]
+    assert said[1] == SetRecording(broadcast_id="b", on=True, off_record=False, consents=["ada"])
+
+
+def test_how_it_is_recorded_is_said_again_whenever_the_stage_may_not_know() -> None:
+    want = Wanted("b", "r", 0, None, ended=False, recording=ADA)
+    assert isinstance(_next(want, Known(epoch=0)), SetRecording), "after a restart of the studio"
+    assert isinstance(_next(want, Known(epoch=0, recording=OFF)), SetRecording)
+    known = Known(epoch=0, recording=ADA)
+    assert _next(want, known) is None
+    again = Wanted("b", "r", 1, None, ended=False, recording=ADA)
+    message = _next(again, known)
+    acknowledged(known, message, again)  # type: ignore[arg-type]
+    assert isinstance(_next(again, known), SetRecording), "after a restart of the stage"
 
 
 def test_a_restarted_stage_continues_live_in_one_message() -> None:
@@ -36,6 +66,7 @@ def test_a_restarted_stage_continues_live_in_one_message() -> None:
     assert (message.epoch, message.live_since) == (3, 5.0)
     known = Known()
     acknowledged(known, message, want)
+    known.recording = OFF
     assert _next(want, known) is None
 
 

@@ -20,14 +20,16 @@ from schemathesis.specs.openapi.checks import (
 )
 from studio_support import House, running_studio
 
+from hustings.studio.holds import TYPES
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 12
 """For each operation."""
 
 
-@schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag")
+@schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag", *TYPES)
 def as_text(_context: Any, value: Any) -> bytes:
-    """Offers are text."""
+    """Offers are text; what is generated for a sound is none."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 

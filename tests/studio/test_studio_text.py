@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from hustings.studio.context import LANGS
 from hustings.studio.i18n import WEB, Texts, choose_language, load_texts
-from hustings.studio.renderer import TEMPLATES, clock, date, duration, make_environment
+from hustings.studio.renderer import TEMPLATES, make_environment
 from hustings.studio.text import clean, utc
+from hustings.wording import clock, date, duration
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,14 @@ class Socket:
     def __init__(self) -> None:
         self.to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.full = asyncio.Event()
+        """Set: the client does not read any more, and nothing it should be sent goes out."""
+
+    async def taken(self, message: dict[str, Any]) -> None:
+        """What the application sends."""
+        if self.full.is_set() and message["type"] == "websocket.send":
+            await asyncio.Event().wait()
+        await self.from_app.put(message)
 
     async def send(self, text: str) -> None:
         await self.to_app.put({"type": "websocket.receive", "text": text})
@@ -60,7 +68,7 @@ async def connect(
         "state": {},
     }
     await socket.to_app.put({"type": "websocket.connect"})
-    running = asyncio.create_task(app(scope, socket.to_app.get, socket.from_app.put))  # type: ignore[arg-type]  # plain dicts
+    running = asyncio.create_task(app(scope, socket.to_app.get, socket.taken))  # type: ignore[arg-type]  # plain dicts
     try:
         first = await asyncio.wait_for(socket.from_app.get(), 20)
         if first["type"] != "websocket.accept":

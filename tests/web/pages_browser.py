@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = [
@@ -72,13 +72,26 @@ def player_is(page: Page, state: str, within: float = 20.0) -> None:
 
 
 def desk_is(page: Page, state: str, within: float = 20.0) -> None:
-    page.wait_for_selector(f"#desk[data-state={state}]", timeout=within * 1000)
+    """Waits until the console says so; what it says instead is in the error."""
+    try:
+        page.wait_for_selector(f"#desk[data-state={state}]", state="attached", timeout=within * 1000)
+    except TimeoutError as error:
+        shown = page.evaluate("document.querySelector('#desk')?.dataset.state ?? document.body.innerText")
+        raise AssertionError(f"the console is not '{state}' but '{shown}', at {page.url}") from error
 
 
 def go_on_stage(page: Page, link: str) -> None:
-    """Opens a speaker's link, checks the microphone and goes on stage."""
-    page.goto(link)
-    desk_is(page, "before")
-    page.click("#check")
+    """Opens a speaker's link, accepts, checks the microphone and goes on stage."""
+    check_microphone(page, link)
     desk_is(page, "ready")
     page.click("#join")
+
+
+def check_microphone(page: Page, link: str) -> None:
+    """Opens a speaker's link, accepts if that was not done before, and asks for the microphone."""
+    page.goto(link)
+    page.wait_for_selector("#desk:is([data-state=invited], [data-state=before])")
+    if page.get_attribute("#desk", "data-state") == "invited":
+        page.click("#accept")
+        desk_is(page, "before")
+    page.click("#check")

@@ -1,10 +1,18 @@
 // Tests of the scripts' pure parts, run in Chromium by test_web_scripts.py. A test fails by throwing.
 
 import { Backoff } from "/js/backoff.js";
-import { clockTime, countdown, initials, span } from "/js/format.js";
+import { clipName, endsMoved, LONGEST } from "/js/clip_model.js";
+import {
+  editOf, endMoved, evened, kept, lengthOf, nextKept, normal, orderOf, placeOf, previewGain, timeOf, trouble, untouched, usualLevel, withCut, withoutCut,
+} from "/js/edit_model.js";
+import { clockTime, countdown, dayAndTime, initials, sameClock, span } from "/js/format.js";
 import { FASTEST, Governor, SLOWEST } from "/js/governor.js";
+import { pieceAt, pieces } from "/js/listen_rewind.js";
+import { Heard } from "/js/listen_wave.js";
 import { decodeTime } from "/js/mp4_time.js";
 import { Corrupt, readJson, RecordParser } from "/js/push.js";
+import { afterSilence, chapterAt, height, loudest, momentOf, nextSpeaker, recording, speakers } from "/js/replay_model.js";
+import { changedSeldom } from "/js/room_fresh.js";
 import { describe } from "/js/room_view.js";
 import { Strings } from "/js/strings.js";
 import { tuneOpus } from "/js/whip.js";
@@ -189,7 +197,8 @@ export const tests = {
 
   "times read as people write them"() {
     equal([clockTime(0), clockTime(247.9), clockTime(3847)], ["0:00", "4:07", "1:04:07"]);
-    equal([countdown(750), countdown(3900 * 3)], ["12:30", "3 h 15 min"]);
+    equal([countdown(750, "de"), countdown(3900 * 3, "de")], ["12:30", "3 h 15 min"]);
+    equal([countdown(1857 * 86_400, "en"), countdown(1857 * 86_400, "de")], ["1,857 days", "1.857 Tagen"]);
     equal([span(45), span(125), span(7080), span(7200)], ["45 s", "2 min", "1 h 58 min", "2 h"]);
     equal([initials("Ada Byron King"), initials("élan"), initials("😀 b"), initials("")], ["AB", "É", "😀B", ""]);
   },
@@ -202,8 +211,232 @@ export const tests = {
     const said = (...args) => describe(room(...args.slice(0, 2)), strings, at(args[2]));
     equal(said("live", { started_at: "2026-11-22T20:00:31Z" }, "20:10:00").mark, "state.on_time");
     equal(said("live", { started_at: "2026-11-22T20:08:00Z" }, "20:10:00").mark, "state.late 8 min");
-    equal(said("scheduled", {}, "19:47:30").mark, "state.starts_in 12:30");
-    equal(said("scheduled", {}, "20:01:00").mark, "state.due");
+    equal(said("open", {}, "19:47:30").mark, "state.starts_in 12:30");
+    equal(said("open", {}, "20:01:00").mark, "state.due");
+    equal(said("scheduled", {}, "19:47:30").mark, "");
+    equal(said("cancelled", {}, "19:47:30").lead, "room.cancelled_lead");
     equal(said("ended", { started_at: "2026-11-22T20:00:00Z", ended_at: "2026-11-22T21:58:00Z" }, "22:00:00").when.endsWith("1 h 58 min"), true);
   },
+
+  "a day is written in the reader's zone or in the room's, which may show another"() {
+    const at = "2026-12-24T23:30:00Z";
+    equal(dayAndTime(at, "en", "Europe/Berlin").replaceAll(",", ""), "Friday 25 December 2026 00:30");
+    ok(dayAndTime(at, "de", "America/New_York").endsWith("24. Dezember 2026, 18:30"), dayAndTime(at, "de", "America/New_York"));
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    ok(sameClock(at, here) && !sameClock(at, here === "Asia/Tokyo" ? "UTC" : "Asia/Tokyo"), "zones are not told apart");
+    ok(sameClock(at, "Nowhere/Atall"), "an unknown zone is shown");
+    ok(dayAndTime(at, "en", "Nowhere/Atall").length > 10, "an unknown zone breaks the page");
+  },
+
+  "a live playlist is read into pieces with their dates, holes left out, parts of the unfinished segment last"() {
+    const list = [
+      "#EXTM3U", "#EXT-X-PART-INF:PART-TARGET=0.60000", '#EXT-X-MAP:URI="opus/init.mp4"',
+      "#EXT-X-PROGRAM-DATE-TIME:2026-11-22T20:00:00.000Z", "#EXTINF:6.00000,", "opus/0.m4s",
+      "#EXT-X-GAP", "#EXTINF:6.00000,", "opus/1.m4s",
+      "#EXT-X-PROGRAM-DATE-TIME:2026-11-22T20:00:12.000Z", '#EXT-X-PART:DURATION=0.60000,URI="opus/2.0.m4s",INDEPENDENT=YES',
+      "#EXTINF:6.00000,", "opus/2.m4s",
+      "#EXT-X-PROGRAM-DATE-TIME:2026-11-22T20:00:18.000Z", '#EXT-X-PART:DURATION=0.60000,URI="opus/3.0.m4s",INDEPENDENT=YES',
+      '#EXT-X-PART:DURATION=0.60000,URI="opus/3.1.m4s",GAP=YES', '#EXT-X-PART:DURATION=0.60000,URI="opus/3.2.m4s"',
+      '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="opus/3.3.m4s"',
+    ].join("\n");
+    const begin = Date.parse("2026-11-22T20:00:00Z") / 1000;
+    const found = pieces(list, "http://h/r/x/hls/opus.m3u8");
+    equal(found.map(({ uri, at }) => [uri.split("/hls/")[1], Math.round((at - begin) * 10) / 10]),
+      [["opus/0.m4s", 0], ["opus/2.m4s", 12], ["opus/3.0.m4s", 18], ["opus/3.2.m4s", 19.2]]);
+    const name = (at) => pieceAt(found, begin + at)?.uri.split("/").at(-1);
+    equal([name(0), name(5.9), name(5.98), name(12), name(18.1), name(18.6), name(19.9)],
+      ["0.m4s", "0.m4s", "2.m4s", "2.m4s", "3.0.m4s", "3.2.m4s", undefined]);
+    equal(pieces("", "http://h/"), []);
+  },
+
+  "the picture of what was heard tells silence from what was not heard, whatever the scale"() {
+    const heard = new Heard();
+    for (let second = 10; second < 20; second += 1) {
+      heard.add(second + 0.1, 0.4);
+      heard.add(second + 0.6, 0.8);
+    }
+    heard.add(20, 0);
+    heard.add(-3, 1);
+    heard.add(1e9, 1);
+    const round = (bars) => bars.map((bar) => Math.round(bar * 100) / 100);
+    equal(round(heard.bars(9, 22, 13)), [-1, ...Array(10).fill(0.6), 0, -1]);
+    equal(round(heard.bars(0, 40, 4)), [-1, 0.6, 0, -1]);
+    equal(heard.bars(0, 1, 200).length, 200);
+    heard.clear();
+    equal(heard.bars(0, 40, 4), [-1, -1, -1, -1]);
+  },
+
+  "only what changes seldom makes the page be asked for anew"() {
+    const room = { title: "a", topics: [{ id: "1" }], status: "live", listeners: 3, participants: [] };
+    ok(!changedSeldom({ ...room, topics: [{ id: "1" }], listeners: 4, participants: [{}] }, room), "figures count");
+    ok(changedSeldom({ ...room, topics: [{ id: "2" }] }, room) && changedSeldom({ ...room, title: "b" }, room), "an edit is missed");
+  },
+
+  "a recording is read from its two files, with positions from its beginning"() {
+    const of = talk();
+    equal([of.seconds, of.step, of.voices.map((voice) => voice.name)], [40, 0.2, ["Ada", "Ben"]]);
+    equal(of.voices[0].spans, [[0, 4], [5, 9], [20, 25]]);
+    equal(of.voices[0].talked, 13);
+    // A breath of a second is no new turn.
+    equal(of.turns.map(({ from, to, voice }) => [from, to, voice.name]), [[0, 9, "Ada"], [10, 18, "Ben"], [20, 25, "Ada"], [24, 40, "Ben"]]);
+    equal(of.chapters, [{ at: 0, title: "Welcome" }, { at: 19, title: "Rents" }]);
+    equal([0, 18, 18.6, 39].map((at) => chapterAt(of.chapters, at)), [0, 0, 1, 1]);
+  },
+
+  "who speaks, and who speaks next"() {
+    const of = talk();
+    equal([2, 4.5, 24.5, 39].map((at) => speakers(of, at).map((voice) => voice.name)), [["Ada"], [], ["Ada", "Ben"], ["Ben"]]);
+    equal([0, 5, 9.5, 12, 21, 24.5, 30].map((at) => nextSpeaker(of, at)), [10, 10, 10, 20, 24, null, null]);
+  },
+
+  "silence is skipped up to just before the next word, and only when it is long"() {
+    const of = talk();
+    equal(afterSilence(of, 2), null);
+    equal(Math.round(afterSilence(of, 18.5) * 10) / 10, 19.7);
+    // Too short already.
+    equal(afterSilence(of, 19), null);
+    equal(afterSilence(of, 4), null);
+  },
+
+  "levels become heights, and the loudest of a stretch counts"() {
+    equal([127, 60, 8, 0].map(height), [0, 0, 1, 1]);
+    const peaks = Uint8Array.from([127, 127, 34, 127]);
+    equal([loudest(peaks, 0.2, 0, 0.4), loudest(peaks, 0.2, 0, 0.8), loudest(peaks, 0.2, 0.45, 0.5), loudest(peaks, 0.2, 5, 9)], [0, 0.5, 0.5, 0]);
+  },
+
+  "a moment is read out of an address in every usual form"() {
+    const forms = { "#t=754": 754, "#t=12:34": 754, "#t=1:02:03": 3723, "#t=12m34s": 754, "#t=2h": 7200, "#a=1&t=7.5": 7.5 };
+    for (const [hash, seconds] of Object.entries(forms)) equal([hash, momentOf(hash)], [hash, seconds]);
+    for (const hash of ["", "#", "#t=", "#t=x", "#t=-4", "#t=1:2", "#time=4"]) equal([hash, momentOf(hash)], [hash, null]);
+  },
+
+  "a clip's ends are on the grid, in order, and at most 90 s apart, wherever they are put"() {
+    let seed = 7;
+    const chance = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    for (const seconds of [0.5, 37.33, 600]) {
+      /** @type {import("/js/clip_model.js").Marks} */
+      let marks = { from: null, to: null };
+      for (let i = 0; i < 400; i += 1) {
+        const end = chance() < 0.5 ? "from" : "to";
+        const other = end === "from" ? "to" : "from";
+        const before = marks[other];
+        const found = endsMoved(marks, end, chance() * 1.2 * seconds - 0.1 * seconds, seconds);
+        marks = found.marks;
+        equal(found.moved, before !== marks[other]);
+        const { from, to } = marks;
+        if (from === null || to === null) continue;
+        const [a, b] = clipName(from, to, 6).split("-").map(Number);
+        if (!(a >= 6000 && b > a && b - a <= 1000 * LONGEST && b <= (6 + seconds) * 1000 && a % 20 === 0 && b % 20 === 0)) throw new Error(`${a}-${b}`);
+      }
+    }
+  },
+
+  "the end that is put stays; the other one moves along only where it has to"() {
+    equal(endsMoved({ from: 10, to: 30 }, "from", 20, 600), { marks: { from: 20, to: 30 }, moved: false });
+    equal(endsMoved({ from: 10, to: 30 }, "to", 200, 600), { marks: { from: 110, to: 200 }, moved: true });
+    equal(endsMoved({ from: 10, to: 30 }, "from", 50, 600), { marks: { from: 50, to: 70 }, moved: true });
+    equal(endsMoved({ from: 10, to: 30 }, "to", 5, 600), { marks: { from: 0, to: 5 }, moved: true });
+    equal(clipName(10, 30, 6.2), "16200-36200");
+  },
+
+  "an edit: cuts are put in order, joined where they touch, and become the ends where they reach them"() {
+    const edit = untouched(60.013);
+    equal([edit.from, edit.to], [0, 60]);
+    const cut = normal({ ...edit, cuts: [[30, 40], [20, 10], [38, 45.011], [50, 50], [70, 80]] }, 60);
+    equal(cut.cuts, [[10, 20], [30, 45.02]]);
+    const ends = normal({ ...edit, cuts: [[55, 99], [0, 5], [5, 7]] }, 60);
+    equal([ends.from, ends.to, ends.cuts], [7, 55, []]);
+    equal(withCut(withCut(edit, 10, 20, 60), 20, 30, 60).cuts, [[10, 30]]);
+    equal(withoutCut(cut, 0).cuts, [[30, 45.02]]);
+    equal(endMoved(cut, 0, "to", 35, 60).cuts, [[10, 45.02]]);
+    const shorter = endMoved(cut, -1, "from", 15, 60);
+    equal([shorter.from, shorter.cuts], [20, [[30, 45.02]]]);
+  },
+
+  "an edit: what is left and what was cut make the whole, whatever is cut"() {
+    const random = seeded(7);
+    for (let round = 0; round < 300; round += 1) {
+      const seconds = 5 + random() * 600;
+      let edit = untouched(seconds);
+      for (let i = 0; i < 12; i += 1) {
+        const a = random() * seconds;
+        edit = random() < 0.2 && edit.cuts.length ? withoutCut(edit, 0) : withCut(edit, a, a + random() * 40, seconds);
+        if (random() < 0.1) edit = endMoved(edit, -1, random() < 0.5 ? "from" : "to", random() * seconds, seconds);
+      }
+      const left = kept(edit);
+      const cut = lengthOf(edit.cuts);
+      ok(Math.abs(lengthOf(left) + cut - (edit.to - edit.from)) < 1e-6, "something is lost");
+      equal(normal(edit, seconds), edit);
+      left.forEach(([a, b], i) => ok(a < b && (i === 0 || left[i - 1][1] < a), "stretches touch"));
+      const at = random() * seconds;
+      const next = nextKept(left, at);
+      const inside = left.some(([a, b]) => a - 0.001 <= at && at < b - 0.001);
+      ok((next === null) === inside, "a moment is in it or not");
+      if (next !== null && next >= 0) ok(next > at && left.some(([a]) => a === next), "it goes on where a stretch begins");
+    }
+  },
+
+  "an edit: moments of the original and of the edited version"() {
+    const edit = withCut(withCut(endMoved(untouched(100), -1, "from", 10, 100), 20, 30, 100), 50, 55, 100);
+    const left = kept(edit);
+    equal(left, [[10, 20], [30, 50], [55, 100]]);
+    equal([5, 15, 25, 30, 99.99].map((at) => nextKept(left, at)), [10, null, 30, null, null]);
+    equal(nextKept(left, 100), -1);
+    equal([0, 10, 15, 25, 40, 60, 100].map((at) => placeOf(left, at)), [0, 0, 5, 10, 20, 35, 75]);
+  },
+
+  "an edit: as it is sent, and back again"() {
+    let edit = withCut(endMoved(untouched(100), -1, "to", 90, 100), 20, 30.5, 100);
+    edit = { ...edit, gains: { a: 4.5, b: 0, c: 3 }, without: ["c"] };
+    const order = orderOf(edit, 100, 6.2);
+    equal(order, { from: null, to: 96.2, cuts: [[26.2, 36.7]], gains: { a: 4.5 }, without: ["c"], take_down: false });
+    equal(editOf(order, 100, 6.2), { ...edit, gains: { a: 4.5 } });
+    equal(orderOf(untouched(100.013), 100.013, 6.2).to, null);
+  },
+
+  "an edit: why it cannot be made"() {
+    const edit = untouched(100);
+    equal(trouble(edit, 100, ["a", "b"]), "nothing");
+    equal(trouble({ ...edit, gains: { a: 0 } }, 100, ["a", "b"]), "nothing");
+    equal(trouble({ ...edit, gains: { a: 1 } }, 100, ["a", "b"]), "");
+    equal(trouble(withCut(edit, 3, 4, 100), 100, ["a", "b"]), "");
+    equal(trouble({ ...edit, without: ["a", "b"] }, 100, ["a", "b"]), "nobody");
+    equal(trouble({ ...edit, to: 0.5 }, 100, ["a", "b"]), "least");
+    const many = { ...edit, cuts: Array.from({ length: 201 }, (_, i) => [i * 0.4 + 0.1, i * 0.4 + 0.2]) };
+    equal(trouble(many, 100, ["a"]), "many");
+  },
+
+  "times as people type them"() {
+    equal(["75", "1:15", "1:02:03.5", "41:12,5", " 0:07 ", "90:00"].map(timeOf), [75, 75, 3723.5, 2472.5, 7, 5400]);
+    equal(["", "abc", "1:75", "1:60:00", "-3", "1::2", "1e3", "5:"].map(timeOf), Array(8).fill(null));
+  },
+
+  "an edit: how loud each is, and how loud the preview"() {
+    const voice = (id, level) => ({ id, name: id, talked: 2, spans: [[0, 1], [2, 3]], peaks: Uint8Array.from({ length: 15 }, (_, i) => (i < 5 || i >= 10 ? level : 127)) });
+    const [a, b] = [voice("a", 20), voice("b", 26)];
+    ok(Math.abs((usualLevel(a, 0.2) ?? 0) - 20) < 0.01, "level");
+    equal(usualLevel({ ...a, spans: [] }, 0.2), null);
+    equal(evened(new Map([["a", 20], ["b", 26.1], ["c", 50]])), { b: 6, c: 12 });
+    const edit = { ...untouched(10), gains: { a: 3, b: -6 }, without: ["c"] };
+    const c = voice("c", 20);
+    equal([[a], [b], [], [a, b], [a, c]].map((speaking) => previewGain(edit, speaking)), [3, -6, 0, 0, 0]);
+    equal(previewGain(edit, [c]), -Infinity);
+  },
 };
+
+/** 40 s of two voices from media time 100 s on; nothing is to be heard from 18 to 20 s. */
+function talk() {
+  const levels = Uint8Array.from({ length: 200 }, (_, i) => (i >= 90 && i < 100 ? 127 : 20));
+  const encoded = btoa(String.fromCharCode(...levels));
+  const spoke = (...spans) => spans.map(([from, to]) => [from + 100, to + 100]);
+  return recording(
+    { samples_per_peak: 9600, begins: 4_800_000, program: encoded, tracks: { a: encoded } },
+    {
+      begins: 100, duration: 140, gaps: [], chapters: [{ at: 90, title: "Welcome" }, { at: 119, title: "Rents" }],
+      speakers: [
+        { id: "a", name: "Ada", speaking: spoke([0, 4], [5, 9], [20, 25]) },
+        { id: "b", name: "Ben", speaking: spoke([10, 18], [24, 50]) },
+      ],
+    },
+  );
+}

@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 from harness import HUSTINGS, Room, Server, serve
-from pages_browser import chromium, chromium_refusing, desk_is, go_on_stage, player_is
+from pages_browser import check_microphone, chromium, chromium_refusing, desk_is, go_on_stage, player_is
 
 import hustings
 
@@ -50,7 +52,15 @@ class Camera:
         finally:
             context.close()
 
-    def take(self, name: str, arrange: Callable[[Page], None], **options: object) -> None:
+    def take(
+        self,
+        name: str,
+        arrange: Callable[[Page], None],
+        *,
+        after: Callable[[Page], None] | None = None,
+        **options: object,
+    ) -> None:
+        """`after` cleans up in the page, so that the next look begins as this one did."""
         if self.only and name not in self.only.split(","):
             return
         for width, scheme, lang in LOOKS:
@@ -59,6 +69,9 @@ class Camera:
                 page.wait_for_timeout(400)
                 full = "error" in name or width > 600
                 page.screenshot(path=self.folder / f"{name}-{width}-{scheme}-{lang}.png", full_page=full)
+                if after:
+                    after(page)
+                    page.wait_for_timeout(500)
         print(name, flush=True)
 
 
@@ -176,13 +189,106 @@ def lose(server: Server, room: Room, name: str) -> Callable[[Page], None]:
 
 def check(link: str, state: str) -> Callable[[Page], None]:
     def arrange(page: Page) -> None:
-        page.goto(link)
-        page.click("#check")
+        check_microphone(page, link)
         desk_is(page, state)
         if state == "ready":
             page.wait_for_timeout(2500)
 
     return arrange
+
+
+def command(room: Room, path: str, body: dict[str, object], method: str = "POST") -> None:
+    """A host's command."""
+    httpx.request(
+        method,
+        f"{room.server.studio_url}/api/rooms/{room.slug}{path}",
+        json=body,
+        headers={"Authorization": f"Bearer {room.server.token}"},
+        trust_env=False,
+        timeout=20,
+    ).raise_for_status()
+
+
+def then(before: Callable[[Page], None], *deeds: Callable[[Page], None]) -> Callable[[Page], None]:
+    """One after the other."""
+
+    def arrange(page: Page) -> None:
+        for deed in (before, *deeds):
+            deed(page)
+        page.wait_for_timeout(1200)
+
+    return arrange
+
+
+def raise_hand(page: Page) -> None:
+    page.click("#hand")
+    page.fill("#panel input[name=name]", "Ida Wells")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel[data-step=waiting]")
+
+
+def bring_up(room: Room) -> Callable[[Page], None]:
+    def call(page: Page) -> None:
+        # The page says that one waits a moment before the room's state does.
+        while not (queue := room.state()["hands"]["queue"]):
+            page.wait_for_timeout(200)
+        for request in queue:
+            command(room, f"/requests/{request}/bring-up", {})
+        page.wait_for_selector("#panel[data-step=called]")
+
+    return call
+
+
+def mark_clip(page: Page) -> None:
+    """Three seconds, further back, so that the recording has them."""
+    page.click("#back")
+    page.wait_for_timeout(2000)
+    page.keyboard.press("i")
+    page.wait_for_selector(".panel.clip")
+    page.wait_for_timeout(3000)
+    page.keyboard.press("o")
+    page.wait_for_selector("#clip-link:not([disabled])", timeout=40_000)
+
+
+def go_up(page: Page) -> None:
+    page.click("[data-do=speak]")
+    page.wait_for_selector("form.hand[data-heard=heard]")
+
+
+def listener_states(server: Server, room: Room, camera: Camera) -> None:
+    """What a listener does in a live room."""
+    topics = [
+        {"title": "Why a new library"},
+        {"title": "What it costs", "minutes": 20},
+        {"title": "Questions"},
+    ]
+    pinned = [{"label": "The plans, 48 pages", "url": "https://example.org/plans"}]
+    about = "The town asks, the council answers. Two hours, open to everybody."
+    command(room, "", {"description": about, "topics": topics, "links": pinned}, "PATCH")
+    # The audience's door knows a moment later than the studio.
+    while not (known := room.state()["topics"]):
+        time.sleep(0.2)
+    for topic in known[:2]:
+        command(room, "/topic", {"topic_id": topic["id"]})
+    for text in ("What happens to the old building?", "Will it open on Sundays?"):
+        sent = {"text": text, "device": f"screens{len(text):014d}"}
+        httpx.post(f"{room.audience_url}/question", json=sent, trust_env=False).raise_for_status()
+    playing = listen(room.audience_url)
+    camera.take("room-behind", then(playing, lambda page: page.click("#back")))
+    camera.take("room-clip", then(playing, mark_clip))
+    camera.take("room-ask", then(playing, lambda page: page.click("#ask")))
+    camera.take("room-hand-wish", then(playing, lambda page: page.click("#hand")))
+    lower: Callable[[Page], None] = lambda page: page.click("#hand")  # noqa: E731  # beside its siblings
+    camera.take("room-hand", then(playing, raise_hand), after=lower)
+    camera.take("room-called", then(playing, raise_hand, bring_up(room)), after=lower)
+    camera.take(
+        "room-on-stage",
+        then(playing, raise_hand, bring_up(room), go_up),
+        after=lambda page: page.click("[data-do=leave]"),
+    )
+    camera.take("room-share", then(show(room.audience_url), lambda page: page.click("#show-share")))
+    camera.take("room-keys", then(show(room.audience_url), lambda page: page.keyboard.press("?")))
+    camera.take("embed-error", show(f"{room.audience_url}/embed"))
 
 
 def all_states(server: Server, camera: Camera, refusing: Camera) -> None:
@@ -194,6 +300,9 @@ def all_states(server: Server, camera: Camera, refusing: Camera) -> None:
     scheduled.invite("Head of finance", public=True)
     scheduled.invite("Elmstead Radio", role="cohost")
     camera.take("room-scheduled", show(scheduled.audience_url))
+    cancelled = Room(server, server.api.create_room(TITLE, slug="off", at="2026-12-24T19:00:00Z")["slug"])
+    command(cancelled, "/cancel", {})
+    camera.take("room-cancelled", show(cancelled.audience_url))
     camera.take("room-unknown-error", show(f"{audience}/r/nowhere"))
     camera.take("studio-unknown-error", show(f"{server.studio_url}/s/nowhere"))
     camera.take("speaker-before", show(scheduled.links["Elmstead Radio"]))
@@ -221,6 +330,7 @@ def all_states(server: Server, camera: Camera, refusing: Camera) -> None:
         room.wait_for_state("live")
         camera.take("room-live-before", show(room.audience_url))
         camera.take("room-live", listen(room.audience_url))
+        listener_states(server, room, camera)
         camera.take("room-live-hls", listen(room.audience_url, door="hls"))
         camera.take("room-noscript", show(room.audience_url), java_script_enabled=False)
         camera.take("room-reconnecting", break_off(server, room.audience_url))

@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 
 import hustings
+from hustings.edge.static import EXCERPTS
 
 PACKAGE = Path(hustings.__file__).parent
 LANGUAGES = ("de", "en")
+RECORDING = ("on", "off_record", "off")
 COMPOSED = {
     # Keys that pages and scripts put together: their beginnings.
-    "status.": ("scheduled", "open", "live", "paused", "ended"),
+    "status.": ("scheduled", "open", "live", "paused", "ended", "cancelled"),
     "role.": ("host", "cohost", "speaker", "listener"),
     "invitation.": ("offered", "seen", "accepted", "declined", "withdrawn", "expired"),
     "player.": (
@@ -20,16 +22,56 @@ COMPOSED = {
         "waiting_hint",
         *(
             state + hint
-            for state in ("stalled", "reconnecting", "blocked", "failed", "ended")
+            for state in ("stalled", "seeking", "reconnecting", "blocked", "failed", "ended")
             for hint in ("", "_hint")
         ),
     ),
+    "room.": (
+        *(f"react.{kind}" for kind in ("applause", "heart", "laugh", "surprise", "agree", "disagree")),
+        *(f"{place}{state}" for place in ("rec.", "tell.recording_") for state in RECORDING),
+    ),
+    "hand.": (
+        *("nobody", "connecting", "heard", "heard_hint", "heard_stage", "heard_stage_hint"),
+        *("muted", "muted_hint", "muted_by_host", "reconnecting", "reconnecting_hint"),
+        *(f"trouble.{why}" for why in ("insecure", "old", "refused", "missing", "busy")),
+    ),
+    "replay.": (
+        *(f"gap.{cause}" for cause in ("off_record", "no_consent", "lost", "disk")),
+        *("file_mp3", "file_made_m4a", "file_flac"),
+        *(f"edited_{what}" for what in ("trimmed", "cuts", "removed", "gains", "without", "take_down")),
+    ),
+    "edit.": (
+        *(f"{what}_{end}" for what in ("mark", "marked", "cut", "whole") for end in ("from", "to")),
+        *(f"{end}_here" for end in ("from", "to", "whole_from", "whole_to")),
+        *("whole_from_at", "whole_to_at", "cuts.one", "cuts.other"),
+        *(f"why.{why}" for why in ("least", "many", "nobody", "removing")),
+        *(f"remove_{what}" for what in ("at_once", "instead", "deleted", "others")),
+    ),
+    "clip.": tuple(f"{end}{what}" for end in ("begin", "end") for what in ("", "s", "_earlier", "_later")),
     "error.": tuple(
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),
     "app.language.": LANGUAGES,
+    "feed.": ("planned", "cancelled", "live", "recorded", "of_host", "all"),
+    "desk.": (
+        *(
+            name + hint
+            for name in (
+                "green_room",
+                "hands",
+                "questions",
+                "moderated",
+                "equal_time",
+                "queue_by_talk",
+                "recording",
+            )
+            for hint in ("", "_hint")
+        ),
+        *(f"cover_{word}" for word in ("sending", "kept", "gone", "type", "size", "bad", "failed")),
+        *(f"calendar_note.{role}" for role in ("host", "cohost", "speaker", "listener")),
+    ),
     "speak.": (
-        *("onair", "not_on_air", "doors_open", "paused", "over"),
+        *("onair", "not_on_air", "doors_open", "paused", "over", "cancelled"),
         *(
             f"heard.{word}"
             for word in ("nobody", "nobody_now", "stage", "air", "muted", "muted_by_host", "ended")
@@ -38,19 +80,66 @@ COMPOSED = {
             f"hint.{word}"
             for word in (
                 *("before", "ready", "connecting", "doors", "stage", "air", "muted", "muted_by_host"),
-                *("reconnecting", "left", "ended"),
+                *(
+                    "reconnecting",
+                    "left",
+                    "ended",
+                    "ended_host",
+                    "cancelled",
+                    "doors_host",
+                    "reconnecting_green",
+                ),
+                *(
+                    "invited",
+                    "before_host",
+                    "ready_green",
+                    "muted_green",
+                    "aside_guest",
+                    "aside_host",
+                    "green",
+                    "paused",
+                ),
             )
         ),
-        *(f"level.{word}" for word in ("quiet", "good", "loud", "none", "wait")),
+        *(f"level.{word}" for word in ("quiet", "good", "loud", "none", "wait", "clipped")),
         *(
             f"problem.{name}.{part}"
             for name in (
                 *("ticket", "bad_ticket", "insecure", "old", "refused", "missing", "busy", "unplugged"),
-                *("elsewhere", "server", "rejected"),
+                *("elsewhere", "server", "rejected", "used", "expired", "withdrawn", "removed", "banned"),
+                "locked",
             )
             for part in ("title", "text")
         ),
         *("problem.again", "problem.elsewhere.action"),
+    ),
+    "desk.recording_": (
+        *("on_air", "finishing", "deleting", "deleted_host", "deleted_retention", "deleted_take_down"),
+    ),
+    "console.": (
+        *(f"invitation.is.{state}" for state in ("offered", "seen", "accepted", "declined")),
+        *(f"questions.{step}" for step in ("let_through", "choose", "done")),
+        *(f"reaction.{kind}" for kind in ("applause", "heart", "laugh", "surprise", "agree", "disagree")),
+        *(
+            f"told.{kind}"
+            for kind in (
+                "opened",
+                "live",
+                "ended",
+                "joined",
+                "left",
+                "topic",
+                "locked",
+                "unlocked",
+                "hand",
+                "lapsed",
+            )
+        ),
+        *(f"{place}{state}" for place in ("rec.", "told.recording_") for state in RECORDING),
+        *(f"rec.{state}" for state in ("will", "will_not", "will_off", "waiting", "failing", "unknown")),
+        *(f"rec.{what}.{why}" for what in ("alarm", "do") for why in ("failing", "unknown", "spare")),
+        *(f"rec.{what}unconfirmed" for what in ("", "alarm.", "do.")),
+        *(f"rec.problem.{why}" for why in ("full", "read_only", "forbidden", "broken", "hung")),
     ),
 }
 
@@ -68,6 +157,7 @@ def used() -> set[str]:
             found |= {f"{key}.one", f"{key}.other"} if call else {key}
         for key in re.findall(r"(?:strings|_strings)\.n\(\"([a-z_.]+)\"", text):
             found |= {f"{key}.one", f"{key}.other"}
+        found |= set(re.findall(r"[?:] \"((?:console|speak)(?:\.[a-z_]+)+)\"", text))
         for first, second in re.findall(r"\? \"([a-z]+\.[a-z_]+)\" : \"([a-z]+\.[a-z_]+)\"", text):
             found |= {first, second}
     return found | {start + rest for start, rests in COMPOSED.items() for rest in rests}
@@ -90,3 +180,32 @@ def test_every_text_that_is_used_exists_and_every_text_that_exists_is_used() -> 
 def test_german_addresses_people_as_sie() -> None:
     familiar = re.compile(r"\b(du|dein|deine|deinem|dir|dich)\b", re.I)
     assert [text for text in catalogue("de").values() if familiar.search(text)] == []
+
+
+def test_the_listeners_page_finds_its_texts_in_its_part_of_the_catalogue() -> None:
+    """The edge serves i18n/listener.{lang}.json; scripts that other pages share are looked through, too."""
+    scripts = [
+        path
+        for path in (PACKAGE / "web" / "js").glob("*.js")
+        if path.name.startswith(("listen", "room_")) and path.name not in ("room_events.js", "listen_clip.js")
+    ]
+    wanted = _asked_by(scripts)
+    assert len(wanted) > 60
+    assert {key for key in wanted if not key.startswith(EXCERPTS["listener"])} == set()
+
+
+def test_the_pages_of_recordings_and_clips_find_theirs() -> None:
+    folder = PACKAGE / "web" / "js"
+    scripts = [*folder.glob("replay*.js"), *folder.glob("clip*.js"), folder / "listen_clip.js"]
+    wanted = _asked_by(scripts)
+    assert len(wanted) > 25
+    assert {key for key in wanted if not key.startswith(EXCERPTS["replay"])} == set()
+
+
+def _asked_by(scripts: list[Path]) -> set[str]:
+    """Keys of texts, or their beginnings."""
+    return {
+        key
+        for path in scripts
+        for key in re.findall(r"\b[tn]\(\s*[\"'`]([a-z0-9_]+\.[a-z0-9_.]*)", path.read_text("utf-8"))
+    }

@@ -50,6 +50,13 @@ class DelayEstimator:
         """Where playing should be: the target, and above `max_delay` up to one tick more."""
         self._last_transit: float | None = None
 
+    def resume(self) -> None:
+        """Packets come again after a time in which none were observed: what was not seen is no loss."""
+        self._arrivals.clear()
+        self._recent.clear()
+        self._with_fec = 0
+        self._waits_for_fec = False
+
     @property
     def observed(self) -> bool:
         """Whether any packet was seen."""

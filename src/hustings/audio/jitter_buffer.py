@@ -95,6 +95,32 @@ class JitterBuffer:
         self._probation.clear()
         self._accept(time, sequence, duration, payload, level_dbov, now)
 
+    def rest(self) -> None:
+        """Give up all that waits. The timeline goes on; playing starts anew with `next_time`."""
+        self.counts.played += len(self._packets)
+        self.counts.discarded += len(self._probation)
+        self._packets.clear()
+        self._probation.clear()
+        self._first = None
+        self.next_time = None
+
+    def resume(self, now: float) -> None:
+        """Packets come again, the first arrived at `now`: time has gone on, however long it was."""
+        if self._last_time is not None and self._delay.observed:
+            expected = round((now - self._delay.base - self.RESTART_SECONDS) * SAMPLE_RATE)
+            self._last_time = max(self._last_time, expected)
+        self._delay.resume()
+
+    @property
+    def last_time(self) -> int | None:
+        """Highest media time that was accepted."""
+        return self._last_time
+
+    @property
+    def offset(self) -> int:
+        """What was added to the sender's timestamps since it last began anew."""
+        return self._offset
+
     def _misplaced(self, time: int, now: float) -> bool:
         return abs(self._delay.relative(time / SAMPLE_RATE, now)) > self.RESTART_SECONDS
 

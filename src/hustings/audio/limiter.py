@@ -25,6 +25,8 @@ _TAPS: Final = 48
 """Taps of each polyphase branch; 24 input samples to either side: flat to about 22 kHz."""
 _BLOCK: Final = 48
 _BLOCKS: Final = FRAME_SAMPLES // _BLOCK
+_STRIP: Final = 16
+"""Samples whose oversampled points are worked out by one row of a matrix product."""
 _LOOK_AHEAD_BLOCKS: Final = 5
 _WINDOW: Final = _LOOK_AHEAD_BLOCKS + 2
 _RELEASE_SECONDS: Final = 0.1
@@ -45,6 +47,19 @@ def interpolator(oversampling: int, taps: int) -> NDArray[np.float32]:
     return (branches / branches.sum(axis=0)).astype(np.float32)
 
 
+def _strips(branches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One matrix that gives all points of `_STRIP` samples: shape (_STRIP + taps - 1, _STRIP * 8).
+
+    Multiplies three times as much as need be, in a shape that BLAS is four times faster with.
+    """
+    taps, between = branches.shape
+    matrix = np.zeros((_STRIP + taps - 1, _STRIP, between + 1), dtype=np.float32)
+    for sample in range(_STRIP):
+        matrix[sample : sample + taps, sample, :between] = branches
+        matrix[sample + taps // 2 - 1, sample, between] = 1.0
+    return matrix.reshape(matrix.shape[0], -1)
+
+
 class Limiter:
     """One stream of frames through a look-ahead limiter.
 
@@ -58,6 +73,7 @@ class Limiter:
         self._ceiling = 10.0 ** (ceiling_dbtp / 20.0)
         self._working = 10.0 ** ((ceiling_dbtp - _UNDER_READ_DB) / 20.0)
         self._branches = interpolator(_OVERSAMPLING, _TAPS)
+        self._strips = _strips(self._branches)
         self._worst_case = float(np.abs(self._branches).sum(axis=0).max())
         self._history = np.zeros(self.delay + _TAPS, dtype=np.float32)
         self._needed: list[float] = [1.0] * _WINDOW
@@ -91,14 +107,10 @@ class Limiter:
         highest = max(float(samples.max()), -float(samples.min()))
         if highest * self._worst_case <= self._working:
             return _NOTHING_NEEDED
-        # A copy, because the overlapping view cannot go to BLAS: three times faster in all.
-        windows = np.ascontiguousarray(sliding_window_view(samples, _TAPS)[1:])
-        between = (windows @ self._branches).reshape(_BLOCKS, -1)
-        here = windows[:, _TAPS // 2 - 1].reshape(_BLOCKS, -1)
-        blocks = np.maximum(
-            np.maximum(between.max(axis=1), -between.min(axis=1)),
-            np.maximum(here.max(axis=1), -here.min(axis=1)),
-        )
+        # A copy, because an overlapping view cannot go to BLAS.
+        strips = np.ascontiguousarray(sliding_window_view(samples[1:], self._strips.shape[0])[::_STRIP])
+        points = strips @ self._strips
+        blocks = np.abs(points, out=points).reshape(_BLOCKS, -1).max(axis=1)
         if float(blocks.max()) <= self._working:
             return _NOTHING_NEEDED
         return [1.0 if peak <= self._working else self._working / peak for peak in blocks.tolist()]

@@ -231,7 +231,8 @@ class OpusDecoder:
 
 def has_fec(packet: bytes) -> bool:
     """Whether `packet` carries in-band FEC (LBRR, RFC 6716 section 4.2.5) for the frame before it."""
-    return len(packet) > 1 and bool(_packet_has_lbrr(packet, len(packet)) == 1)
+    # Configurations 16-31 are CELT alone, which has none (RFC 6716 table 2).
+    return len(packet) > 1 and packet[0] < 0x80 and bool(_packet_has_lbrr(packet, len(packet)) == 1)
 
 
 _SILK_SAMPLES: Final = (480, 960, 1920, 2880)

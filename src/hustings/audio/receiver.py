@@ -11,11 +11,14 @@
 - When nothing is there the packet may only be late: concealment fills the frame and media time waits, so that
   no word is lost, until the delay reaches its bound; from there on media time goes on.
 - One speaker's push and pull, decoding included, take 30-43 us (`benchmarks/audio_cost.py`).
+- A speaker who is known to be silent may be put to `rest`: nothing is played until `resume`, and the packets
+  of the last moments, pushed then, put timing and decoder where they would have been.
 - After 100 ms of invention the sound fades out; then silence, at no cost, until packets come again.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -44,6 +47,9 @@ _FORCE_ABOVE: Final = 0.040
 _OVERSHOOT_BELOW: Final = 0.001
 _OVERSHOOT_ABOVE: Final = 0.008
 """By how much one correction may pass the target: a voice's period may be longer than what there is to do."""
+_WARM_UP: Final = 5
+"""Packets decoded unheard after a rest: what an Opus packet takes over from those before it fades by half
+with each (RFC 6716 section 4.3.2.1: alpha = 0.5 for frames of 20 ms)."""
 _FADE_IN: Final = np.linspace(0.0, 1.0, 240, dtype=np.float32)
 
 
@@ -111,12 +117,19 @@ class Receiver:
         self._buffer = JitterBuffer(self._delay)
         self._decoder: Decoder = decoder if decoder is not None else OpusDecoder()
         self._pcm: Samples = np.zeros(0, dtype=np.float32)
-        self._history: Samples = np.zeros(2 * FRAME_SAMPLES, dtype=np.float32)
+        self._history: tuple[Samples, Samples] = (silence(), silence())
+        """The last two frames."""
         self._invented = _FADE_END
         self._smooth_delay: float | None = None
         self._playout_delay = 0.0
         self._steering = 0
         self._level: float | None = None
+        self._line: float | None = None
+        """Monotonic time at which media time 0 would have been played, as of the last pull."""
+        self._held: float | None = None
+        """`_line` when the rest began."""
+        self._lead_end: int | None = None
+        """Media time up to which packets were pushed between `resume` and `lead_ends`."""
         self._amounts: dict[Kind, int] = {}
         self._frames: dict[Kind, int] = {"voice": 0, "fec": 0, "concealed": 0, "silence": 0}
         self._corrupt = 0
@@ -147,24 +160,84 @@ class Receiver:
         self._measure(now)
         self._fill(FRAME_SAMPLES, now)
         self._steer()
-        return self._deliver()
+        pulled = self._deliver()
+        self._line = now + FRAME_SECONDS - (self._next() - self._pcm.shape[0]) / SAMPLE_RATE
+        return pulled
+
+    def timestamp(self, media_time: int) -> int:
+        """The RTP timestamp of a sample of the sender's, named by `Pulled.media_time`."""
+        return (media_time - self._buffer.offset) & 0xFFFFFFFF
+
+    # -- resting -------------------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """The sender is silent: what waits is given up and counts as played; do not pull until `resume`."""
+        self._buffer.rest()
+        self._held, self._line = self._line or self._held, None
+        self._pcm = self._pcm[:0]
+        self._history = (silence(), silence())
+        self._smooth_delay = None
+        self._steering = 0
+
+    def resume(self, now: float) -> None:
+        """The rest is over. Push the last packets of the rest, the first of which arrived at `now`, with the
+        times at which they came, then call `lead_ends`. What of them is due is played, the older ones
+        only bring the decoder up to date."""
+        self._decoder.reset()
+        self._buffer.resume(now)
+
+    def lead_ends(self) -> None:
+        """All packets of the rest have been pushed; those that come now count."""
+        self._lead_end = self._buffer.last_time
 
     # -- starting, measuring -------------------------------------------------------------------------------
 
     def _begin(self, now: float) -> bool:
-        """Start so that the first sample is played exactly at the target delay."""
+        """Start so that the first sample is played exactly at the delay to start with."""
+        if self._lead_end is not None:
+            self._skip_lead(self._lead_end, now)
         packet = self._buffer.first()
         if packet is None:
             return False
-        early = self._delay.setpoint - self._delay.relative(packet.time / SAMPLE_RATE, now)
+        early = -self._late(packet, now)
         if early >= FRAME_SECONDS:
             return False
         self._buffer.next_time = packet.time
         lead = max(0, round(early * SAMPLE_RATE))
+        if self._lead_end is not None and packet.time <= self._lead_end and early < 0.0:
+            self._play(packet)
+            self._pcm = self._pcm[round(-early * SAMPLE_RATE) :]
+        self._lead_end = self._held = None
         if lead:
             self._append(np.zeros(min(lead, FRAME_SAMPLES - 1), dtype=np.float32), "silence")
         self._invented = 0
         return True
+
+    def _skip_lead(self, end: int, now: float) -> None:
+        """Passes over the packets of a rest whose time is over; the last ones make the decoder ready."""
+        over: list[BufferedPacket] = []
+        while (packet := self._buffer.first()) is not None and packet.time <= end:
+            if self._late(packet, now) < packet.duration / SAMPLE_RATE:
+                break
+            over.append(packet)
+            self._buffer.take(packet)
+        for packet in over[-_WARM_UP:]:
+            with contextlib.suppress(Corrupt):
+                self._decoder.decode(packet.payload)
+
+    def _late(self, packet: BufferedPacket, now: float) -> float:
+        """Seconds since `packet` was to be played at the delay to start with."""
+        return self._delay.relative(packet.time / SAMPLE_RATE, now) - self._start_delay()
+
+    def _start_delay(self) -> float:
+        """The target; after a rest the delay from before as long as it lies in the band around the target,
+        so that pauses keep their length."""
+        target = self._delay.setpoint
+        if self._held is not None:
+            before = self._held - self._delay.base
+            if -_BAND_BELOW <= before - target <= _BAND_ABOVE:
+                return before
+        return target
 
     def _measure(self, now: float) -> None:
         """Playout delay: how long after its undisturbed arrival the next sample to decode will be played."""
@@ -300,7 +373,7 @@ class Receiver:
             self._shift(-removed)
 
     def _stretch(self, at_most: int) -> None:
-        longer, inserted = time_scale.expand(self._history, self._pcm, at_most=at_most)
+        longer, inserted = time_scale.expand(np.concatenate(self._history), self._pcm, at_most=at_most)
         if inserted:
             self._pcm = longer
             self._inserted += inserted
@@ -322,7 +395,7 @@ class Receiver:
             level = SILENT_DBOV
         else:
             level = self._level if self._level is not None else level_dbov(frame)
-        self._history = np.concatenate((self._history[FRAME_SAMPLES:], frame))
+        self._history = (self._history[1], frame)
         return Pulled(frame, kind, level, self._next() - self._pcm.shape[0])
 
     def _deliver_silence(self) -> Pulled:

@@ -14,6 +14,11 @@ STAGE_OFFER = "v1.stage.offer"
 STAGE_TRICKLE = "v1.stage.trickle"
 STAGE_DELETE = "v1.stage.delete"
 STAGE_MUTE = "v1.stage.mute"
+STAGE_PLACE = "v1.stage.place"
+STAGE_REMOVE = "v1.stage.remove"
+STAGE_ANNOUNCE = "v1.stage.announce"
+STAGE_RECORD = "v1.stage.record"
+"""SetRecording."""
 
 # stage -> everybody
 STAGE_HELLO = "v1.stage.hello"
@@ -21,17 +26,48 @@ STAGE_HELLO = "v1.stage.hello"
 STAGE_REPORT = "v1.stage.report"
 """StageReport: once a second per broadcast, and at once when who is speaking or connected changes."""
 
+STAGE_LEVELS = "v1.stage.levels"
+"""StageLevels: for meters; losing one does not matter."""
+
+RECORDING_REPORT = "v1.recording.report"
+"""RecordingReport: once a second per open broadcast, and at once when its state changes."""
+RECORDING_READY = "v1.recording.ready"
+"""RecordingReady: after the end of a broadcast, and when a stage has recovered one."""
+
 # edge -> stage: request, answered by Window
 MEDIA_WINDOW = "v1.media.window"
 
 # studio -> edges
 ROOMS_UPDATE = "v1.rooms.update"
 """RoomPublic: one room's page, state and status, whenever they change."""
+ROOMS_EVENT = "v1.rooms.event"
+"""RoomEvent: each change of a room's public state."""
+ROOMS_REACTIONS = "v1.rooms.reactions"
+"""RoomReactions."""
 # edge -> studio: request, answered by RoomsSnapshot
 ROOMS_SNAPSHOT = "v1.rooms.snapshot"
 
 # edge -> studio
 AUDIENCE_REPORT = "v1.audience.report"
+AUDIENCE_SOUND = "v1.audience.sound"
+"""FirstSound."""
+AUDIENCE_REACTIONS = "v1.audience.reactions"
+# ... request, answered by Done
+AUDIENCE_INPUT = "v1.audience.input"
+
+# studio -> scribe
+JOBS_DUE = "v1.jobs.due"
+"""JobsDue."""
+# scribe -> everybody
+DOWNLOAD_REPORT = "v1.scribe.download"
+"""DownloadReport."""
+RECORDING_DELETED = "v1.recording.deleted"
+"""RecordingDeleted."""
+EDIT_REPORT = "v1.scribe.edit"
+"""EditReport."""
+# studio -> everybody
+RECORDING_WITHHELD = "v1.recording.withheld"
+"""RecordingWithheld."""
 
 # every role -> supervisor
 ROLE_METRICS = "v1.role.metrics"

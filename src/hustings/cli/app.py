@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -26,6 +29,9 @@ app = typer.Typer(
 )
 room_app = typer.Typer(help="Rooms.", rich_markup_mode=None)
 app.add_typer(room_app, name="room")
+
+account_app = typer.Typer(help="Accounts of hosts and operators.", rich_markup_mode=None)
+app.add_typer(account_app, name="account")
 
 Data = Annotated[
     Path | None,
@@ -86,8 +92,17 @@ def serve(
         str | None, typer.Option("--public-ip", metavar="IP,...", help="How speakers reach this machine.")
     ] = None,
     bus: BusAddress = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", metavar="NAME", help="TLS by itself: certificates are fetched.")
+    ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate: both doors speak TLS.")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="Its key; default: in the same file.")
+    ] = None,
 ) -> None:
-    """Run everything: bus, stage, studio and edges."""
+    """Run everything: bus, stage, studio, edges and scribe."""
     from hustings.cli.role import without_rich
 
     without_rich()
@@ -103,6 +118,9 @@ def serve(
         edges=edges,
         public_ip=public_ip,
         bus=bus,
+        domain=domain,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
     )
     run_server(settings, _say)
 
@@ -128,6 +146,12 @@ def edge(
     _run_role("edge", bus, index)
 
 
+@app.command()
+def scribe(bus: BusAddress = None) -> None:
+    """Run the scribe alone, on a bus that runs elsewhere."""
+    _run_role("scribe", bus)
+
+
 def _run_role(role: str, bus: str | None, index: int = 0) -> None:
     from hustings.cli.role import run_role
 
@@ -140,6 +164,19 @@ def token(data: Data = None) -> None:
     from hustings.cli.remote import operators_token
 
     print(operators_token(data))
+
+
+@account_app.command("reset")
+def account_reset(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose account it is.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Print a one-time link back into an account, for whoever lost the way in."""
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        remote.show(api.reset_account(name), json, "link", "expires_at")
 
 
 @room_app.command("create")
@@ -202,6 +239,27 @@ def stop(slug: Slug, data: Data = None, json: Json = False) -> None:
         remote.show(api.stop(slug), json, "status", "broadcast_id")
 
 
+@app.command("off-record")
+def off_record(slug: Slug, data: Data = None, json: Json = False) -> None:
+    """Record nothing of what is said from now on; it still goes out live."""
+    _record(slug, data, json, off=True)
+
+
+@app.command("on-record")
+def on_record(slug: Slug, data: Data = None, json: Json = False) -> None:
+    """Record again what is said."""
+    _record(slug, data, json, off=False)
+
+
+def _record(slug: str, data: Path | None, json: bool, *, off: bool) -> None:
+    from hustings.cli import remote
+
+    with remote.studio_api(data) as api:
+        answer = api.off_record(slug, off)
+        shown = (answer.get("recording") or {}).get("state", "not on air")
+        remote.show({**answer, "recording_state": shown}, json, "status", "recording_state", "stage")
+
+
 @app.command()
 def speak(
     slug: Slug,
@@ -209,15 +267,44 @@ def speak(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="Any sound file.")],
     name: Annotated[str, typer.Option("--name", help="Shown in the progress line.")] = "",
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    no_consent: Annotated[
+        bool, typer.Option("--no-consent", help="Do not agree to be recorded; nothing is kept.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Speak a sound file into a room, over real WebRTC."""
-    from hustings.cli.remote import studio_url
+    # Before the imports: libraries that are being loaded may swallow an interruption.
+    stop = _stop_signals()
+    from hustings.cli.remote import studio_address
     from hustings.clients.speak import speak as run_speaker
 
-    # Ended by a service manager or by Ctrl-C, the seat is given back.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run_speaker(slug, ticket=ticket, file=file, name=name, loop=loop, studio_url=studio_url(data))
+    url, verify = studio_address(data)
+    run_speaker(
+        slug,
+        ticket=ticket,
+        file=file,
+        name=name,
+        loop=loop,
+        consent=not no_consent,
+        studio_url=url,
+        stop=stop,
+        verify=verify,
+    )
+
+
+def _stop_signals() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C, so that a speaker gives the seat back; the second one interrupts. A shell
+    that ignores Ctrl-C for what runs in the background goes on doing so."""
+    stop = threading.Event()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+    return stop
 
 
 @app.command()
@@ -235,6 +322,27 @@ def listen(
 
     heard = run_listener(address, via=via, seconds=seconds, out=out, codec=codec).as_json()
     show(heard, json, *heard)
+
+
+@app.command()
+def doctor(
+    data: Data = None,
+    json: Json = False,
+    time_from: Annotated[
+        str, typer.Option("--time-from", metavar="URL", help="Compare the clock with this server's Date.")
+    ] = "",
+) -> None:
+    """Say what is wrong with this machine and these settings, and what to do."""
+    from hustings import __version__
+    from hustings.cli.settings import read_settings
+    from hustings.doctor.findings import as_json, as_text, is_well
+    from hustings.doctor.main import diagnose
+
+    found = diagnose(read_settings(data=data), time_from)
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(as_json(found, __version__) if json else as_text(found, coloured=coloured))
+    if not is_well(found):
+        raise typer.Exit(1)
 
 
 @app.command()

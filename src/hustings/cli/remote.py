@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,19 +28,29 @@ def studio_api(data: Path | None) -> StudioApi:
     folder = data or settings.data
     if data is None and not (folder / "run" / ADDRESSES).exists():
         raise UsageError("Which server? Give --data DIR, or set HUSTINGS_STUDIO and HUSTINGS_TOKEN.")
-    return StudioApi(read_addresses(folder)["studio"], operator_token(folder))
+    addresses = read_addresses(folder)
+    return StudioApi(addresses["studio"], operator_token(folder), verify=_trust(addresses))
 
 
-def studio_url(data: Path | None) -> str:
-    """The studio's address for commands that need no token."""
+def _trust(addresses: Mapping[str, str]) -> ssl.SSLContext | None:
+    """A server with TLS has left its certificate's place; its name is seldom that of this machine."""
+    from hustings.clients.trust import only
+
+    certificate = addresses.get("certificate")
+    return only(Path(certificate)) if certificate else None
+
+
+def studio_address(data: Path | None) -> tuple[str, ssl.SSLContext | None]:
+    """The studio's address, and whose certificate it may show, for commands that need no token."""
     from hustings.supervisor.folder import ADDRESSES, read_addresses
 
     settings = read_settings()
     if data is None and (
         "studio" in settings.model_fields_set or not (settings.data / "run" / ADDRESSES).exists()
     ):
-        return settings.studio
-    return read_addresses(data or settings.data)["studio"]
+        return settings.studio, None
+    addresses = read_addresses(data or settings.data)
+    return addresses["studio"], _trust(addresses)
 
 
 def operators_token(data: Path | None) -> str:

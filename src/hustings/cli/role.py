@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-ROLES = ("stage", "studio", "edge")
+ROLES = ("stage", "studio", "edge", "scribe", "certificates")
 
 
 def without_rich() -> None:
@@ -33,6 +33,14 @@ def run_role(role: str, index: int = 0, bus: str | None = None) -> None:
         from hustings.stage.main import run_stage
 
         asyncio.run(run_stage(settings))
+    elif role == "scribe":
+        from hustings.scribe.main import run_scribe
+
+        asyncio.run(run_scribe(settings))
+    elif role == "certificates":
+        from hustings.tls.main import run_certificates
+
+        asyncio.run(run_certificates(settings))
     else:
         from hustings.studio.main import run_studio
 

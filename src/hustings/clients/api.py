@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from hustings.errors import HustingsError, Refused, Unavailable
+from hustings.clients import trust
+from hustings.errors import HustingsError, Refused
 
 TIMEOUT = 10.0
 
@@ -15,8 +17,16 @@ TIMEOUT = 10.0
 class StudioApi:
     """A thin synchronous client; use as a context manager or call `close`."""
 
-    def __init__(self, base_url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        """`base_url` of the studio door; `token` an operator's API token (`hustings token`)."""
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        """`base_url` of the studio door; `token` an operator's API token (`hustings token`); `verify`:
+        whose certificates count, by default the usual ones (see trust.py)."""
         self._url = base_url.rstrip("/")
         # No proxy from the environment: the studio is this machine's or named outright.
         self._client = httpx.Client(
@@ -25,6 +35,7 @@ class StudioApi:
             timeout=TIMEOUT,
             transport=transport,
             trust_env=False,
+            verify=verify or trust.usual(),
         )
 
     def __enter__(self) -> Self:
@@ -72,9 +83,25 @@ class StudioApi:
         """Ended."""
         return self._call("POST", f"/api/rooms/{slug}/stop")
 
+    def off_record(self, slug: str, off: bool) -> dict[str, Any]:
+        """Nothing is written from now on; or it is again."""
+        return self._call("POST", f"/api/rooms/{slug}/off-record", {"off": off})
+
     def mute(self, slug: str, participant_id: str, muted: bool) -> dict[str, Any]:
         """Server-side mute of one participant."""
         return self._call("POST", f"/api/rooms/{slug}/participants/{participant_id}/mute", {"muted": muted})
+
+    def agree(self, slug: str, agree: bool) -> dict[str, Any]:
+        """To be recorded, or no longer; the token is a ticket here."""
+        return self._call("POST", f"/api/rooms/{slug}/me/consent", {"agree": agree})
+
+    def reset_account(self, name: str) -> dict[str, Any]:
+        """A link back into the account `name`. Raises HustingsError when there is none."""
+        wanted = " ".join(name.casefold().split())
+        for account in self._call("GET", "/api/accounts").get("accounts", []):
+            if " ".join(str(account["name"]).casefold().split()) == wanted:
+                return self._call("POST", f"/api/accounts/{account['id']}/reset")
+        raise HustingsError(f"There is no account '{name}'.")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self._json(self._send(method, path, body))
@@ -88,9 +115,8 @@ class StudioApi:
         try:
             response = self._client.request(method, path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(
-                f"The studio at {self._url} does not answer; start `hustings serve` or set HUSTINGS_STUDIO."
-            ) from error
+            todo = "start `hustings serve` or set HUSTINGS_STUDIO."
+            raise trust.unreachable(f"The studio at {self._url}", error, todo) from error
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise Refused(401, "The studio does not know this token", "set HUSTINGS_TOKEN or give --data DIR")
         if response.is_error:

@@ -165,6 +165,7 @@ class _Demo:
             f"  Studio     {self._studio}",
             f"  In ffplay  {audience}/stream.ogg",
             f"  Measure    hustings listen {audience} --seconds 20",
+            f"  Recording  {self._folder / 'rooms' / self._slug}",
             "",
             f"Data and logs are in {self._folder}. Ctrl-C ends the demo.",
             "",

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
 import httpx
 
 from hustings.clients.api import refused
-from hustings.errors import HustingsError, Unavailable, UsageError
+from hustings.clients.trust import unreachable
+from hustings.errors import HustingsError, UsageError
 
 type Via = Literal["push", "hls", "whep", "stream"]
 VIAS: tuple[Via, ...] = ("push", "hls", "whep", "stream")
@@ -81,7 +82,7 @@ async def room(client: httpx.AsyncClient, address: str) -> Room:
     try:
         response = await client.get(url)
     except httpx.HTTPError as error:
-        raise Unavailable(f"{url} does not answer; is the address right and the server running?") from error
+        raise unreachable(url, error, "is the address right and the server running?") from error
     if response.is_error:
         raise refused(response)
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from hustings.clients import trust
 from hustings.clients.delivered import Listened
 from hustings.clients.doors import VIAS, Door, Via, find_door
 from hustings.clients.listen_hls import HlsListener
@@ -83,7 +84,11 @@ class Listener:
         limits = httpx.Limits(max_connections=8)
         timeout = httpx.Timeout(15.0)
         async with httpx.AsyncClient(
-            limits=limits, timeout=timeout, trust_env=False, follow_redirects=True
+            limits=limits,
+            timeout=timeout,
+            trust_env=False,
+            follow_redirects=True,
+            verify=trust.usual(),
         ) as client:
             try:
                 async with asyncio.timeout(seconds):

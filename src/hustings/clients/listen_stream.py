@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
+from hustings.clients import trust
 from hustings.clients.api import refused
 from hustings.clients.delivered import SAMPLE_RATE
 from hustings.clients.sink import Sink
@@ -55,7 +56,9 @@ def listen_stream(url: str, sink: Sink, stop: threading.Event) -> str:
     timeout = httpx.Timeout(10.0, read=5.0)
     try:
         with (
-            httpx.Client(timeout=timeout, trust_env=False, follow_redirects=True) as client,
+            httpx.Client(
+                timeout=timeout, trust_env=False, follow_redirects=True, verify=trust.usual()
+            ) as client,
             client.stream("GET", url) as response,
         ):
             if response.is_error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from typing import Literal
 from urllib.parse import urljoin
 
 import httpx
 
+from hustings.clients import trust
 from hustings.clients.api import refused
-from hustings.errors import HustingsError, Refused, Unavailable
+from hustings.errors import HustingsError, Refused
 from hustings.stage.webrtc.peer import OffererPeer
 
 type Direction = Literal["sendonly", "sendrecv", "recvonly"]
@@ -24,23 +26,26 @@ TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504)
 class RtcSession:
     """A connected session. Blocking; use it from one thread."""
 
-    def __init__(self, peer: OffererPeer, resource: str, ticket: str) -> None:
+    def __init__(self, peer: OffererPeer, resource: str, ticket: str, verify: ssl.SSLContext) -> None:
         self.peer = peer
+        self._verify = verify
         self._resource = resource
         self._ticket = ticket
 
     @classmethod
-    def open(cls, url: str, direction: Direction, *, ticket: str = "") -> RtcSession:
+    def open(
+        cls, url: str, direction: Direction, *, ticket: str = "", verify: ssl.SSLContext | None = None
+    ) -> RtcSession:
         """Offers at `url` and waits until media can flow. Raises Refused or Unavailable."""
-        return asyncio.run(cls._open(url, direction, ticket))
+        return asyncio.run(cls._open(url, direction, ticket, verify or trust.usual()))
 
     @classmethod
-    async def _open(cls, url: str, direction: Direction, ticket: str) -> RtcSession:
+    async def _open(cls, url: str, direction: Direction, ticket: str, verify: ssl.SSLContext) -> RtcSession:
         peer = await OffererPeer.create(direction)
         session: RtcSession | None = None
         try:
-            answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket)
-            session = cls(peer, resource, ticket)
+            answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
+            session = cls(peer, resource, ticket, verify)
             peer.apply(answer)
             await peer.connected(TIMEOUT)
         except BaseException:
@@ -54,7 +59,13 @@ class RtcSession:
         """DELETE, then the connection. Never raises: the other side may be gone."""
         if self._resource:
             with contextlib.suppress(httpx.HTTPError):
-                httpx.delete(self._resource, headers=_bearer(self._ticket), timeout=2.0, trust_env=False)
+                httpx.delete(
+                    self._resource,
+                    headers=_bearer(self._ticket),
+                    timeout=2.0,
+                    trust_env=False,
+                    verify=self._verify,
+                )
             self._resource = ""
         self.abandon()
 
@@ -67,13 +78,15 @@ def _bearer(ticket: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {ticket}"} if ticket else {}
 
 
-def _post_offer(url: str, offer: str, ticket: str) -> tuple[str, str]:
+def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str]:
     """The answer's SDP and the session's resource."""
     headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
     try:
-        response = httpx.post(url, content=offer, headers=headers, timeout=TIMEOUT, trust_env=False)
+        response = httpx.post(
+            url, content=offer, headers=headers, timeout=TIMEOUT, trust_env=False, verify=verify
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{url} does not answer; is the studio running?") from error
+        raise trust.unreachable(url, error, "is the studio running?") from error
     if response.is_error:
         refusal = refused(response)
         if _has_ended(response):

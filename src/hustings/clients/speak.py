@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 import time
@@ -9,16 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import httpx
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from hustings.audio.receiver import Pulled
+from hustings.clients.api import StudioApi
 from hustings.clients.delivered import WavWriter
 from hustings.clients.script import Script
 from hustings.clients.sound_file import check_sound
 from hustings.clients.speaker import Speaker, SpeakerStats
-from hustings.errors import UsageError
+from hustings.errors import Refused, UsageError
 from hustings.ids import is_slug
 
 SILENT_LEVEL = 60
@@ -32,18 +35,21 @@ def speak(
     file: Path,
     name: str = "",
     loop: bool = False,
+    consent: bool = True,
     studio_url: str = "http://127.0.0.1:8001",
     start_at: float | None = None,
     origin: float | None = None,
     return_out: Path | None = None,
     stop: threading.Event | None = None,
+    verify: ssl.SSLContext | None = None,
 ) -> SpeakerStats:
     """Speaks `file` into room `slug` until it ends (with `loop`: until Ctrl-C or `stop`).
 
-    `name` is shown in the progress line. `start_at`: wall clock (Unix seconds) at which the file
-    begins, so that several speakers keep step; a time in the past joins in the middle. `origin`: the
-    same on this machine's monotonic clock. `return_out`: WAV of what the speaker hears (everybody
-    else). Raises HustingsError.
+    `name` is shown in the progress line. `consent`: agrees to be recorded before the first word.
+    `start_at`: wall clock (Unix seconds) at which the file begins, so that several speakers keep step; a
+    time in the past joins in the middle. `origin`: the same on this machine's monotonic clock.
+    `return_out`: WAV of what the speaker hears (everybody else). `verify`: as in StudioApi. Raises
+    HustingsError.
     """
     if not is_slug(slug):
         raise UsageError(f"'{slug}' is no room's slug; `hustings room create` prints it.")
@@ -63,6 +69,8 @@ def speak(
             origin=origin,
             returned=recording.played if recording else None,
             changed=progress.show,
+            first=(lambda: _agree(studio_url, slug, ticket, verify)) if consent else None,
+            verify=verify,
         )
         try:
             _until_done(speaker, stop)
@@ -70,6 +78,16 @@ def speak(
             if recording is not None:
                 recording.close()
     return speaker.stats
+
+
+def _agree(studio_url: str, slug: str, ticket: str, verify: ssl.SSLContext | None) -> None:
+    """Raises Refused, Unavailable; not for a ticket that no longer holds, of which the offer says more."""
+    with StudioApi(studio_url, ticket, verify=verify) as api:
+        try:
+            api.agree(slug, True)
+        except Refused as error:
+            if error.status != httpx.codes.UNAUTHORIZED:
+                raise
 
 
 def _until_done(speaker: Speaker, stop: threading.Event) -> None:

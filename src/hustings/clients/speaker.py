@@ -6,6 +6,7 @@ the script goes on where the clock is, so two speakers of one dialogue never sli
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Literal
 import httpx
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
+from hustings.clients.backoff import LONGEST, LONGEST_REFUSED, Backoff
 from hustings.clients.return_feed import Played, ReturnFeed
 from hustings.clients.rtc import TRANSIENT, Direction, RtcSession
 from hustings.clients.script import Script, Spoken
@@ -26,7 +28,6 @@ LATE = 0.2
 """Seconds behind the clock from which frames are skipped instead of sent in a burst."""
 FIRST_PATIENCE = 15.0
 """Seconds a studio that does not answer is waited for at the beginning."""
-RETRY = 0.3
 
 type SpeakerState = Literal["connecting", "waiting", "speaking", "reconnecting", "over"]
 
@@ -59,11 +60,15 @@ class Speaker:
         origin: float | None = None,
         returned: Played | None = None,
         changed: Callable[[SpeakerStats], None] | None = None,
+        first: Callable[[], None] | None = None,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
         """`url`: WHIP endpoint. `start_at`: wall clock of the script's frame 0 (`origin`: the same on the
         monotonic clock); else it begins with the first connection. `returned` gets the return feed.
-        `changed` is told every change of state and, while speaking, once a second."""
+        `changed` is told every change of state and, while speaking, once a second. `first` is done once
+        before the first session; it may raise Refused and Unavailable as a session's opening does."""
         self._url = url
+        self._verify = verify
         self._ticket = ticket
         self._script = script
         self.origin = origin
@@ -72,6 +77,7 @@ class Speaker:
             self.origin = time.monotonic() - (time.time() - start_at)
         self.stats = SpeakerStats()
         self._changed = changed
+        self._first = first
         # Always sendrecv: the return's packets are how a vanished server is noticed (a WebRTC
         # connection stays `connected` for 28 s after its other side was killed).
         self._direction: Direction = "sendrecv"
@@ -104,9 +110,14 @@ class Speaker:
         Raises Refused for good, Unavailable only before the first session."""
         self._tell("reconnecting" if self.stats.sessions else "connecting")
         give_up = time.monotonic() + FIRST_PATIENCE
+        backoff = Backoff()
         while not stop.is_set():
+            longest = LONGEST_REFUSED
             try:
-                return RtcSession.open(self._url, self._direction, ticket=self._ticket)
+                if self._first is not None:
+                    self._first()
+                    self._first = None
+                return RtcSession.open(self._url, self._direction, ticket=self._ticket, verify=self._verify)
             except Refused as error:
                 if error.status == httpx.codes.GONE and self.stats.sessions:
                     return None
@@ -114,12 +125,15 @@ class Speaker:
                     raise
                 self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
             except Unavailable as error:
-                if not self.stats.sessions and time.monotonic() > give_up:
-                    raise
+                longest = LONGEST
+                if not self.stats.sessions:
+                    if time.monotonic() >= give_up:
+                        raise
+                    longest = max(min(longest, give_up - time.monotonic()), 0.1)
                 self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
             if self._missed_the_end():
                 return None
-            stop.wait(RETRY)
+            stop.wait(backoff.wait(longest))
         return None
 
     def _missed_the_end(self) -> bool:

@@ -8,12 +8,21 @@ is made once. URIs are relative to the folder both playlists lie in: `opus.m3u8`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from math import ceil
+from collections.abc import Iterable, Sequence
+from math import ceil, inf
 
-from hustings.cmaf.multivariant import VERSION, Variant, estimated_variant, multivariant_playlist
+from hustings.cmaf.listed import (
+    Part,
+    Past,
+    RenditionReport,
+    Segment,
+    advance_part_limit,
+    date_time,
+    part_line,
+    part_target,
+    seconds_text,
+)
+from hustings.cmaf.multivariant import VERSION
 from hustings.cmaf.timeline import (
     CHUNKS_PER_PART,
     CHUNKS_PER_SEGMENT,
@@ -30,19 +39,6 @@ from hustings.cmaf.timeline import (
     starts_segment,
 )
 
-__all__ = [
-    "SKIP_UNTIL",
-    "TARGET_DURATION",
-    "VERSION",
-    "MediaTimeline",
-    "RenditionReport",
-    "Variant",
-    "advance_part_limit",
-    "estimated_variant",
-    "multivariant_playlist",
-    "part_target",
-]
-
 TARGET_DURATION = SEGMENT_SAMPLES // SAMPLE_RATE
 """Seconds. AAC segments have 281 or 282 units: at most 6.016 s, which rounds to 6 (4.4.3.1)."""
 SKIP_UNTIL = 6 * TARGET_DURATION
@@ -56,75 +52,12 @@ _GRACE_SEGMENTS = 2
 6.2.2 is one segment longer than the playlist, and somebody may just be asking for it."""
 
 
-def _seconds(samples: int) -> str:
-    return f"{samples / SAMPLE_RATE:.5f}"
-
-
-def part_target(codec: Codec) -> str:
-    """PART-TARGET in seconds: the longest part, 600 ms of Opus or 29 AAC units (618.67 ms)."""
-    return _seconds(longest(codec, CHUNKS_PER_PART))
-
-
-def advance_part_limit(codec: Codec) -> int:
-    """How many parts ahead a client may ask for: 3 s of parts (6.2.5.2)."""
-    return ceil(3 * SAMPLE_RATE / longest(codec, CHUNKS_PER_PART))
-
-
 # The same in every rendition, as 6.2.4 demands, so made from the longest part target of all (4.4.3.8).
 _PART_HOLD_BACK = 3 * max(longest(codec, CHUNKS_PER_PART) for codec in CODECS)
 _SERVER_CONTROL = (
     f"CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={SKIP_UNTIL:.1f},"
     f"HOLD-BACK={3 * TARGET_DURATION:.1f},PART-HOLD-BACK={ceil(_PART_HOLD_BACK / 48) / 1000:.3f}"
 )
-
-
-def _date_time(wall_clock: float) -> str:
-    moment = datetime.fromtimestamp(round(wall_clock, 3), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-@dataclass(frozen=True, slots=True)
-class RenditionReport:
-    """How far another rendition's playlist is: its last part (4.4.5.4). -1: no part yet."""
-
-    codec: Codec
-    last_msn: int
-    last_part: int
-
-    def line(self) -> str:
-        return (
-            f'#EXT-X-RENDITION-REPORT:URI="{self.codec}.m3u8",LAST-MSN={self.last_msn},'
-            f"LAST-PART={self.last_part}\n"
-        )
-
-
-@dataclass(slots=True)
-class _Part:
-    slot: int
-    first_seq: int
-    last_seq: int
-    duration: int
-    gap: bool
-
-
-@dataclass(slots=True)
-class _Segment:
-    """`first_seq` to `last_seq`: the chunks it should hold; some of them may have been missed."""
-
-    number: int
-    epoch: int
-    first_seq: int
-    last_seq: int
-    wall_clock: float
-    discontinuity: bool = False
-    gap: bool = False
-    duration: int = 0
-    size: int = 0
-    parts: list[_Part] = field(default_factory=list)
-    plain: str = ""
-    """The text once finished, without parts."""
-    full: str = ""
-    """The text with parts, as far as it goes."""
 
 
 class MediaTimeline:
@@ -139,13 +72,13 @@ class MediaTimeline:
         self.ended = False
         self.version = 0
         """Grows whenever the playlist's text changes: the key to cache it by."""
-        self._window = max(round(window_seconds * SAMPLE_RATE), 3 * SEGMENT_SAMPLES)
-        self._segments: deque[_Segment] = deque()
+        self._window: float = max(round(window_seconds * SAMPLE_RATE), 3 * SEGMENT_SAMPLES)
+        self._segments: deque[Segment] = deque()
         self._plain: deque[str] = deque()
-        self._removed: deque[_Segment] = deque(maxlen=_GRACE_SEGMENTS)
-        self._by_number: dict[int, _Segment] = {}
+        self._removed: deque[Segment] = deque(maxlen=_GRACE_SEGMENTS)
+        self._by_number: dict[int, Segment] = {}
         self._samples = 0
-        self._open: _Segment | None = None
+        self._open: Segment | None = None
         self._chunks: list[tuple[int, int]] = []
         self._last: tuple[int, int] | None = None
         self._next_media_time = 0
@@ -209,7 +142,69 @@ class MediaTimeline:
         self.version += 1
         return True
 
-    def _begin_segment(self, number: int, epoch: int, seq: int, wall_clock: float) -> _Segment:
+    def keep_all(self) -> None:
+        """No segment leaves any more: older ones can be fetched from the recording."""
+        self._window = inf
+
+    def precede(self, past: Sequence[Past]) -> bool:
+        """Lists what was recorded before the first segment listed; returns whether the playlist changed.
+
+        Gaps between get EXT-X-GAP (6.2.1). Not for a playlist that somebody has seen: its media sequence
+        number becomes a smaller one (6.2.2).
+        """
+        first = self._segments[0] if self._segments else self._open
+        before = [each for each in past if first is not None and each.number < first.number]
+        if first is None or not before:
+            return False
+        listed, self._segments = self._segments, deque()
+        self._plain.clear()
+        self._samples = 0
+        self._window = inf
+        for each in before:
+            self._precede(each)
+            segment = Segment(
+                each.number,
+                each.epoch,
+                each.first_seq,
+                each.last_seq,
+                each.wall_clock,
+                duration=each.duration,
+            )
+            segment.discontinuity = bool(self._segments) and self._segments[-1].epoch != each.epoch
+            self._list_past(segment)
+        self._precede(first)
+        if first.epoch != self._segments[-1].epoch:
+            first.discontinuity = True
+            first.full = "#EXT-X-DISCONTINUITY\n" + first.full
+            first.plain = "#EXT-X-DISCONTINUITY\n" + first.plain if first.plain else ""
+        self._discontinuities = before[0].epoch
+        for segment in listed:
+            self._segments.append(segment)
+            self._plain.append(segment.plain)
+            self._samples += segment.duration
+        return True
+
+    def _precede(self, upcoming: Past | Segment) -> None:
+        """Stands in for the segments between the last one listed and `upcoming`, as `_fill_gap` does."""
+        last = self._segments[-1] if self._segments else None
+        count = upcoming.number - last.number - 1 if last is not None else 0
+        for index in range(count):
+            before = self._segments[-1]
+            ends = before.wall_clock + before.duration / SAMPLE_RATE
+            share = round((upcoming.wall_clock - ends) * SAMPLE_RATE) // (count - index)
+            gap = Segment(
+                before.number + 1, max(before.epoch, upcoming.epoch - count + index), -1, -1, ends, gap=True
+            )
+            gap.duration = min(max(share, 1), SEGMENT_SAMPLES)
+            gap.discontinuity = gap.epoch != before.epoch
+            self._list_past(gap)
+
+    def _list_past(self, segment: Segment) -> None:
+        segment.full = self._opening(segment)
+        self._by_number[segment.number] = segment
+        self._list(segment)
+
+    def _begin_segment(self, number: int, epoch: int, seq: int, wall_clock: float) -> Segment:
         previous = self._segments[-1] if self._segments else None
         slot = (number - epoch) * CHUNKS_PER_SEGMENT
         restarted = previous is not None and previous.epoch != epoch
@@ -221,7 +216,7 @@ class MediaTimeline:
             # Dates may overlap by less than a second (6.2.1): a clock set back is followed step by step.
             ends = previous.wall_clock + previous.duration / SAMPLE_RATE
             wall_clock = max(wall_clock, ends - _DATE_OVERLAP)
-        segment = _Segment(
+        segment = Segment(
             number,
             epoch,
             first,
@@ -235,7 +230,7 @@ class MediaTimeline:
         segment.full = self._opening(segment)
         return segment
 
-    def _add_chunk(self, segment: _Segment, seq: int, duration: int, size: int) -> None:
+    def _add_chunk(self, segment: Segment, seq: int, duration: int, size: int) -> None:
         self._close_parts(segment, before=part_index(seq))
         self._chunks.append((seq, duration))
         segment.size += size
@@ -244,7 +239,7 @@ class MediaTimeline:
         if ends_segment(seq):
             self._close_segment(cut=False)
 
-    def _close_parts(self, segment: _Segment, *, before: int) -> None:
+    def _close_parts(self, segment: Segment, *, before: int) -> None:
         """Lists the parts up to slot `before`; those with chunks missing as GAP=YES (6.2.1)."""
         slot = segment.parts[-1].slot + 1 if segment.parts else part_index(segment.first_seq)
         base = (segment.number - segment.epoch) * CHUNKS_PER_SEGMENT
@@ -255,10 +250,10 @@ class MediaTimeline:
             chunks = [duration for seq, duration in self._chunks if first <= seq <= last]
             gap = len(chunks) != last - first + 1
             whole = chunk_media_time(self.codec, last + 1) - chunk_media_time(self.codec, first)
-            part = _Part(index, first, last, whole if gap else sum(chunks), gap)
+            part = Part(index, first, last, whole if gap else sum(chunks), gap)
             segment.parts.append(part)
             segment.duration += part.duration
-            segment.full += _part_line(self.codec, segment.number, part)
+            segment.full += part_line(self.codec, segment.number, part)
             self.version += 1
         self._chunks = [chunk for chunk in self._chunks if chunk[0] >= base + before * CHUNKS_PER_PART]
 
@@ -297,7 +292,7 @@ class MediaTimeline:
         for index in range(count):
             share = missing * (index + 1) // count - missing * index // count
             in_epoch = max(last.epoch, epoch - count + index)
-            segment = _Segment(last.number + 1 + index, in_epoch, -1, -1, wall_clock, gap=True)
+            segment = Segment(last.number + 1 + index, in_epoch, -1, -1, wall_clock, gap=True)
             segment.discontinuity = in_epoch != self._segments[-1].epoch
             segment.duration = min(share, SEGMENT_SAMPLES)
             segment.full = self._opening(segment)
@@ -305,9 +300,9 @@ class MediaTimeline:
             self._list(segment)
             wall_clock += share / SAMPLE_RATE
 
-    def _list(self, segment: _Segment) -> None:
+    def _list(self, segment: Segment) -> None:
         gap = "#EXT-X-GAP\n" if segment.gap else ""
-        closing = f"{gap}#EXTINF:{_seconds(segment.duration)},\n{self.codec}/{segment.number}.m4s\n"
+        closing = f"{gap}#EXTINF:{seconds_text(segment.duration)},\n{self.codec}/{segment.number}.m4s\n"
         segment.full += closing
         segment.plain = self._opening(segment) + closing
         self._segments.append(segment)
@@ -317,10 +312,10 @@ class MediaTimeline:
         while self._samples - self._segments[0].duration >= self._window:
             self._remove_first()
 
-    def _opening(self, segment: _Segment) -> str:
+    def _opening(self, segment: Segment) -> str:
         # These apply to the parts too, so they stand before them (4.4.4.9).
         discontinuity = "#EXT-X-DISCONTINUITY\n" if segment.discontinuity else ""
-        return f"{discontinuity}#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment.wall_clock)}\n"
+        return f"{discontinuity}#EXT-X-PROGRAM-DATE-TIME:{date_time(segment.wall_clock)}\n"
 
     def _remove_first(self) -> None:
         if len(self._removed) == _GRACE_SEGMENTS:
@@ -393,6 +388,13 @@ class MediaTimeline:
             if listed.slot == part and not listed.gap and segment is not None:
                 return segment.epoch, listed.first_seq, listed.last_seq
         return None
+
+    def when(self, number: int) -> tuple[float, float] | None:
+        """Unix seconds from when to when segment `number` was said, as far as it goes; None: not listed."""
+        segment = self._by_number.get(number)
+        if segment is None:
+            return None
+        return segment.wall_clock, segment.wall_clock + segment.duration / SAMPLE_RATE
 
     def report(self) -> RenditionReport:
         """How far this playlist is, for the other renditions' playlists; -1, -1 before the first part."""
@@ -490,10 +492,3 @@ class MediaTimeline:
             after += segment.duration
             kept += 1
         return len(self._segments) - kept
-
-
-def _part_line(codec: Codec, number: int, part: _Part) -> str:
-    # Every audio part can be decoded on its own (4.4.4.9 INDEPENDENT).
-    available = "GAP=YES" if part.gap else "INDEPENDENT=YES"
-    uri = f"{codec}/{number}.{part.slot}.m4s"
-    return f'#EXT-X-PART:DURATION={_seconds(part.duration)},URI="{uri}",{available}\n'

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from hustings.bus.messages import CODECS, AudienceReport, Codec, RoomPublic
+from hustings.addresses import address_key
+from hustings.archive.library import Library
+from hustings.archive.open_store import open_objects
+from hustings.bus.messages import (
+    CODECS,
+    AudienceReport,
+    Codec,
+    FirstSound,
+    RecordingDeleted,
+    RecordingReport,
+    RecordingWithheld,
+    RoomEvent,
+    RoomPublic,
+    RoomReactions,
+)
 from hustings.clock import Clock
 from hustings.config import Settings
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import HlsAudience, Visitors
-from hustings.edge.gate import Gate, Verdict, address_key, descriptor_cap
+from hustings.edge.deadlines import Deadlines
+from hustings.edge.filled import FilledPages
+from hustings.edge.gate import Gate, Verdict, descriptor_cap
 from hustings.edge.http import (
-    ANY_ORIGIN,
     Reply,
     Request,
     Resource,
-    make_head,
     make_reply,
     problem,
     retry_after,
 )
+from hustings.edge.input import DOORS, Inputs
+from hustings.edge.input_outbox import Outbox
 from hustings.edge.load import Load
+from hustings.edge.methods import only_post, other_method
 from hustings.edge.metrics import Metrics
-from hustings.edge.pages import RoomPages, own_reply
-from hustings.edge.protocol import Connection, Deadlines
+from hustings.edge.pages import FILES, RoomPages, own_reply
+from hustings.edge.protocol import Connection
+from hustings.edge.replay import READERS, STORE_READERS, Replay
 from hustings.edge.rooms import RoomBook
 from hustings.edge.static import StaticFiles
 from hustings.edge.track import BusLike
-from hustings.ids import is_slug
+from hustings.ids import is_broadcast_id, is_slug
+from hustings.tls import HSTS
 
 log = structlog.get_logger()
 
@@ -68,12 +89,18 @@ class Edge:
         )
         self.load = Load()
         self.bus = bus
-        self.book = RoomBook(self._room_changed, self._room_removed)
+        self.book = RoomBook(self._room_changed, self._room_removed, self._room_happened, self._room_reacted)
         self.channels: dict[str, Channel] = {}
         self._pages: dict[str, RoomPages] = {}
+        self.news = asyncio.Event()
+        """Set when something is to be reported sooner than usual."""
+        self.outbox = Outbox(bus, self.metrics, clock.monotonic)
+        self._inputs = Inputs(self.book.get, self.outbox, self.metrics, clock, settings.audience_url)
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
         self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
+        self.replay = self._recordings(settings)
+        self._filled = FilledPages(self.replay, self._not_found)
         self._around = Surroundings(
             bus=bus,
             clock=clock,
@@ -84,14 +111,30 @@ class Edge:
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
             forget=self._hot.clear,
+            sounded=self._sounded,
+            replay=self.replay,
+            roots=(settings.data, *([Path(settings.record_spare)] if settings.record_spare else [])),
         )
         self._thread_time = thread_time
         self._sampled = (clock.monotonic(), thread_time())
         self._late = 0.0
         self._second = -1
         self._date = b""
+        self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""
         self.metrics.connections = lambda: len(self.connections)
         self.metrics.listeners = self._listeners
+
+    def _recordings(self, settings: Settings) -> Replay:
+        """From the data folder, and from the store if there is one."""
+        objects = open_objects(settings, hasty=True)
+        if objects is not None:
+            self.metrics.store_failing = lambda: int(bool(objects.problem))
+        return Replay(
+            Library(settings.data, objects=objects),
+            metrics=self.metrics,
+            now=self.clock.monotonic,
+            readers=READERS if objects is None else STORE_READERS,
+        )
 
     def connection(self) -> Connection:
         """A protocol for a new connection."""
@@ -100,9 +143,9 @@ class Edge:
     # --- rooms -------------------------------------------------------------------------------
 
     def _room_changed(self, room: RoomPublic) -> None:
-        self._pages[room.slug] = RoomPages(room)
-        if not room.slug:
-            return
+        self._pages[room.slug] = RoomPages(room, self._pages.get(room.slug))
+        if not is_slug(room.slug):
+            return  # what several rooms have together
         channel = self.channels.get(room.slug)
         if channel is None:
             if not room.broadcast_id:
@@ -117,6 +160,29 @@ class Edge:
             gone = RoomPublic(slug=slug, version=0, status="ended", broadcast_id="", pages={})
             channel.update(gone)
             # The channel itself goes with the next tick that finds nobody left in it.
+
+    def _room_happened(self, event: RoomEvent) -> None:
+        channel = self.channels.get(event.slug)
+        if channel is not None:
+            channel.happened(event)
+
+    def _room_reacted(self, reactions: RoomReactions) -> None:
+        channel = self.channels.get(reactions.slug)
+        if channel is not None:
+            channel.tell({"kind": "reactions", "counts": reactions.counts})
+
+    def recording_reported(self, report: RecordingReport) -> None:
+        """The stage says how a broadcast is recorded."""
+        channel = self.channels.get(report.slug)
+        if channel is not None:
+            channel.recording(report)
+
+    def recording_gone(self, message: RecordingDeleted | RecordingWithheld) -> None:
+        """It is gone from the disk, or not for everybody any more; from memory now, too."""
+        self.replay.forget(message.slug, message.broadcast_id)
+        channel = self.channels.get(message.slug)
+        if channel is not None:
+            channel.forget_ended(message.broadcast_id)
 
     def resync(self) -> None:
         """The bus was away."""
@@ -150,13 +216,14 @@ class Edge:
         self.metrics.batch = self.load.batch
         self._late = 0.0
         self.deadlines.tick(now)
+        self.replay.tick(now)
 
     def date(self) -> bytes:
-        """The Date header line (RFC 9110 6.6.1), made once a second."""
+        """The Date header line (RFC 9110 6.6.1), made once a second, and what else every reply has."""
         second = int(self.clock.wall())
         if second != self._second:
             self._second = second
-            self._date = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
+            self._date = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n" + self._always
         return self._date
 
     def audience(self, edge_id: str) -> AudienceReport:
@@ -167,7 +234,26 @@ class Edge:
             edge_id=edge_id,
             wall_clock=self.clock.wall(),
             listening={slug: doors for slug, doors in listening.items() if any(doors.values())},
+            load="refusing" if self.load.refusing else "widened" if self.load.batch > 1 else "",
         )
+
+    def first_sounds(self, edge_id: str) -> list[FirstSound]:
+        """What to say again of the rooms that are on."""
+        return [
+            FirstSound(
+                edge_id=edge_id,
+                slug=channel.slug,
+                broadcast_id=channel.sounded[0],
+                epoch=channel.sounded[1],
+                media_time=channel.sounded[2],
+                wall_clock=channel.sounded[3],
+            )
+            for channel in self.channels.values()
+            if channel.sounded is not None and channel.on_air
+        ]
+
+    def _sounded(self, _channel: Channel) -> None:
+        self.news.set()
 
     def _listeners(self) -> dict[str, int]:
         channels = list(self.channels.values())
@@ -182,6 +268,7 @@ class Edge:
         self.draining = True
         for channel in list(self.channels.values()):
             await channel.close("draining", self._draining)
+        self.replay.close()
 
     def _draining(self) -> Reply:
         self.metrics.refused["draining"] += 1
@@ -209,7 +296,8 @@ class Edge:
             connection.reply(self._draining())
             return
         if request.method not in _READ:
-            connection.reply(self._other_method(request))
+            sent = self._sent(connection, request) if request.method == b"POST" else None
+            connection.reply(sent if sent is not None else other_method(request))
             return
         hot = self._hot.get(request.target)
         if hot is not None:
@@ -223,6 +311,11 @@ class Edge:
             self._room(connection, request, path[3:].split(b"/"))
         elif path == b"/":
             connection.reply(self._page(request, ""))
+        elif path == b"/feed.xml":
+            connection.reply(self._file(request, "@", b"feed.xml"))
+        elif path.startswith(b"/h/"):
+            host, _, name = path[3:].partition(b"/")
+            connection.reply(self._file(request, "@" + host.decode("latin-1"), name))
         elif path.startswith(b"/static/"):
             reply = self._static.reply(path[8:], request)
             connection.reply(reply if reply is not None else self._not_found(request))
@@ -231,32 +324,15 @@ class Edge:
         else:
             connection.reply(self._not_found(request))
 
-    def _other_method(self, request: Request) -> Reply:
-        """OPTIONS (also CORS' preflight), and methods that nothing here understands."""
-        if request.method == b"OPTIONS":
-            allow = (("Allow", "GET, HEAD, OPTIONS"), ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"))
-            ask = (
-                ("Access-Control-Allow-Headers", "Range, If-None-Match"),
-                ("Access-Control-Max-Age", "86400"),
-            )
-            return Reply(204, make_head(204, (*allow, *ask, *ANY_ORIGIN), None), b"")
+    def _sent(self, connection: Connection, request: Request) -> Reply | None:
+        """What a listener sent; None when there is no such door."""
         parts = request.path.split(b"/")
-        known = (
-            request.path in (b"/", b"/healthz")
-            or parts[1:2] == [b"static"]
-            or (
-                parts[1:2] == [b"r"]
-                and (len(parts) == 3 or parts[3:4] in ([b"state.json"], [b"live"], [b"hls"]))
-            )
-            or (parts[1:2] == [b"r"] and parts[3:4] in ([b"stream.ogg"], [b"stream.aac"]))
-        )
-        if known and request.method != b"POST":
-            return problem(405, "Method not allowed", "Use GET or HEAD.", (("Allow", "GET, HEAD, OPTIONS"),))
-        if known:
-            return problem(
-                405, "Method not allowed", "Nothing can be sent here.", (("Allow", "GET, HEAD, OPTIONS"),)
-            )
-        return problem(404, "Not found", "There is nothing at this address to send anything to.")
+        if len(parts) != 4 or parts[1] != b"r" or parts[3] not in DOORS:
+            return None
+        if not self.book.loaded:
+            return self._full()
+        slug, door = parts[2].decode("latin-1"), parts[3].decode()
+        return self._inputs.handle(slug, door, request, connection.visitor(request))
 
     def _not_found(self, request: Request, key: str = "no_page") -> Reply:
         if request.wants_html:
@@ -283,6 +359,16 @@ class Edge:
             return own_reply(503, "full", request) if request.wants_html else self._full()
         return self._not_found(request, "no_room" if slug else "no_page")
 
+    def _file(self, request: Request, slug: str, name: bytes) -> Reply:
+        """What the studio gave for /r/{slug}/{name}."""
+        pages = self._pages.get(slug)
+        if pages is None and not self.book.loaded:
+            return self._full()  # started a moment ago: a feed that is there must not be missed for good
+        if pages is None:
+            return self._not_found(request, "no_page" if slug.startswith("@") else "no_room")
+        reply = pages.page(request, "embed") if name == b"embed" else pages.file(name, request)
+        return reply if reply is not None else self._not_found(request)
+
     def _room(self, connection: Connection, request: Request, parts: list[bytes]) -> None:
         """/r/{slug}/..."""
         slug = parts[0].decode("latin-1")
@@ -294,13 +380,17 @@ class Edge:
             connection.reply(self._not_found(request, "no_room"))
         elif len(parts) == 1:
             connection.reply(self._page(request, slug))
+        elif parts[1] == b"replay":
+            self._replay(connection, request, slug, parts[2:])
+        elif parts[1] in (b"clip", b"recordings"):
+            self._filled_page(connection, request, slug, parts[1:])
         elif parts[1:] == [b""]:
             target = (("Location", f"/r/{slug}"), ("Cache-Control", "public, max-age=3600"))
             connection.reply(make_reply(308, "text/plain; charset=utf-8", b"", target))
-        elif parts[1:] == [b"state.json"]:
-            pages = self._pages.get(slug)
-            state = pages.state if pages is not None else None
-            connection.reply(state.reply(request) if state else self._not_found(request, "no_room"))
+        elif len(parts) == 2 and (parts[1] in FILES or parts[1] == b"embed"):
+            connection.reply(self._file(request, slug, parts[1]))
+        elif len(parts) == 2 and parts[1] in DOORS:
+            connection.reply(only_post())
         elif parts[1:] == [b"live"]:
             self._live(connection, request, channel)
         elif len(parts) == 2 and parts[1] in _STREAMS:
@@ -308,6 +398,36 @@ class Edge:
                 channel.streams[_STREAMS[parts[1]]].join(connection)
         else:
             connection.reply(self._not_found(request))
+
+    def _replay(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
+        """/r/{slug}/replay/..., {broadcast}/...: a recording's page, or what it plays."""
+        name = path[0].decode("latin-1") if path else ""
+        if len(path) == 2 and path[1] == b"" and is_broadcast_id(name):
+            self._filled_page(connection, request, slug, [b"replay", *path])
+        elif len(path) == 1 and is_broadcast_id(name):
+            connection.reply(_moved(f"/r/{slug}/replay/{name}/"))
+        elif path not in ([], [b""]):
+            self.replay.handle(connection, request, slug, path)
+        else:
+            pages = self._pages.get(slug)
+            reply = self._filled.last(request, slug, pages) if pages is not None else None
+            if reply is None:
+                # Perhaps there was one: who follows an old link is told.
+                self.replay.handle(connection, request, slug, [b"deleted.json"])
+            else:
+                connection.reply(reply if path else _moved(f"/r/{slug}/replay/"))
+
+    def _filled_page(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
+        """What the studio rendered once for all recordings or clips of a room."""
+        pages = self._pages.get(slug)
+        if pages is None:
+            connection.reply(self._not_found(request))
+        elif path[0] == b"clip":
+            self._filled.clip(connection, request, slug, pages, path[1:])
+        elif path[0] == b"recordings":
+            self._filled.listing(connection, request, slug, pages, path[1:])
+        else:
+            self._filled.recording(connection, request, slug, pages, path[1])
 
     def _may_listen(self, connection: Connection, request: Request, channel: Channel | None) -> bool:
         """Whether an endless response may begin; else says why not."""
@@ -350,3 +470,8 @@ class Edge:
             connection.reply(self._not_found(request))
         elif path[-1] != b"index.m3u8":
             channel.audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+
+
+def _moved(target: str) -> Reply:
+    headers = (("Location", target), ("Cache-Control", "public, max-age=60"))
+    return make_reply(308, "text/plain; charset=utf-8", b"", headers)

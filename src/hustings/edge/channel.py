@@ -8,22 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from hustings.bus import subjects
-from hustings.bus.messages import CODECS, Codec, RoomPublic, TimedEvent
+from hustings.bus.messages import (
+    CODECS,
+    Codec,
+    MediaChunk,
+    RecordingReport,
+    RoomEvent,
+    RoomPublic,
+    TimedEvent,
+)
 from hustings.clock import Clock
 from hustings.edge.assembler import Arrived
 from hustings.edge.counter import TAKEN_WITHIN, HlsAudience
+from hustings.edge.going_back import GoingBack
 from hustings.edge.hls import HlsBroadcast
-from hustings.edge.http import Reply, Resource
+from hustings.edge.http import Reply, Request, Resource
 from hustings.edge.load import Load
 from hustings.edge.metrics import Metrics
+from hustings.edge.past import PastOf
+from hustings.edge.protocol import Connection
 from hustings.edge.push import PushGroup
+from hustings.edge.replay import Replay
+from hustings.edge.room_news import RoomNews
 from hustings.edge.streams import AdtsWriter, OggWriter, StreamGroup
 from hustings.edge.track import BusLike, Track
 
@@ -34,6 +49,8 @@ LAST_WORDS = 1.5
 """Seconds after the end in which the last chunks may still arrive."""
 KEEP_ENDED = 600.0
 """Seconds for which an ended broadcast's HLS stays, so that who lags behind hears the end."""
+LOOK_AGAIN = 20.0
+"""Seconds between two looks whether it was deleted meanwhile, for whoever has missed RecordingDeleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,12 @@ class Surroundings:
     remember: Callable[[bytes, Resource, HlsAudience], None]
     """Takes note of what a target is answered with until `forget`."""
     forget: Callable[[], None]
+    sounded: Callable[[Channel], None]
+    """The first sound of a room's broadcast is out."""
+    replay: Replay | None = None
+    """Where to go back in; None: in memory only."""
+    roots: tuple[Path, ...] = ()
+    """What a broadcast that is on air is recorded below."""
 
 
 class Channel:
@@ -62,10 +85,14 @@ class Channel:
         self.hls: HlsBroadcast | None = None
         self.audience = HlsAudience()
         self.tracks: dict[Codec, Track] = {}
+        self.looked_back = asyncio.Event()
+        """Set once it is known what was recorded before this edge began."""
         now = around.clock.monotonic
         metrics, call_soon = around.metrics, around.call_soon
+        self._news = RoomNews()
         self.push: dict[Codec, PushGroup] = {
-            codec: PushGroup(metrics=metrics, now=now, call_soon=call_soon) for codec in CODECS
+            codec: PushGroup(metrics=metrics, now=now, call_soon=call_soon, greeting=self._news.greeting)
+            for codec in CODECS
         }
         # One serial for all edges of a room, so that who changes edge meets the same stream again.
         ogg = OggWriter(zlib.crc32(slug.encode()), slug)
@@ -74,9 +101,13 @@ class Channel:
             "aac": StreamGroup(AdtsWriter(), metrics=metrics, now=now, call_soon=call_soon),
         }
         self._around = around
+        self.sounded: tuple[str, int, int, float] | None = None
+        """Of the first chunk with sound that left this door: broadcast_id, epoch, media_time, wall clock."""
+        self._to_sound: MediaChunk | None = None
         self._events: Any = None
         self._ends_at: float | None = None
         self._forget_at: float | None = None
+        self._look_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -99,11 +130,15 @@ class Channel:
     def update(self, room: RoomPublic) -> None:
         """The studio says how the room stands."""
         self.status = room.status
+        self._news.state(room.stream, room.seq, self._around.clock.monotonic())
+        for group in self.push.values():
+            group.forget_greeting()
         self._around.forget()
         if room.broadcast_id != self.broadcast_id:
             if self.tracks:
                 self._end("ended")
             self.broadcast_id = room.broadcast_id
+            self.sounded = self._to_sound = None
             self.hls = None
         if self.on_air:
             self._ends_at = None
@@ -111,6 +146,26 @@ class Channel:
                 self._begin()
         elif self.tracks and self._ends_at is None:
             self._ends_at = self._around.clock.monotonic() + LAST_WORDS
+
+    def forget_ended(self, broadcast_id: str) -> None:
+        """Of a broadcast that is over nothing is left: who lags behind hears no end."""
+        if broadcast_id == self.broadcast_id:
+            if self.tracks:
+                self._end("ended")  # deleted before its last words were out, or before we knew
+            self._forget_at = None
+            self.hls = None
+            self._around.forget()
+
+    def happened(self, event: RoomEvent) -> None:
+        """The studio says what happened in the room."""
+        content = self._news.event(event)
+        if content is not None:
+            self.tell(content)
+
+    def tell(self, content: Mapping[str, object]) -> None:
+        """Sends to all who listen by push."""
+        for group in self.push.values():
+            group.room(content)
 
     def _begin(self) -> None:
         around = self._around
@@ -121,7 +176,10 @@ class Channel:
             now=around.clock.monotonic,
             call_soon=around.call_soon,
             remember=lambda target, resource: around.remember(target, resource, self.audience),
+            back=self._back if around.replay is not None else None,
         )
+        if around.replay is not None:
+            around.replay.past(self.slug, self.broadcast_id, lambda past: self._precede(hls, past))
         self._forget_at = None
         for codec in CODECS:
             self.tracks[codec] = Track(
@@ -136,16 +194,46 @@ class Channel:
             self.tracks[codec].start()
         self._spawn(self._subscribe_events(self.broadcast_id))
 
+    def _back(
+        self, connection: Connection, request: Request, codec: Codec, number: int, span: tuple[int, int]
+    ) -> None:
+        """A segment of this broadcast out of its recording."""
+        if self._around.replay is not None:
+            back = GoingBack(self._around.replay, self._around.roots, self.slug, self.broadcast_id)
+            (back.on_air if self.tracks else back.over)(connection, request, codec, number, span)
+
+    def _precede(self, hls: HlsBroadcast, past: PastOf | None) -> None:
+        self.looked_back.set()
+        if past is not None and hls is self.hls:
+            self._around.forget()
+            hls.precede(past.segments, past.unkept)
+
+    def recording(self, report: RecordingReport) -> None:
+        """The stage says how the recording stands."""
+        if self.hls is not None and report.broadcast_id == self.broadcast_id:
+            self.hls.recording(report.state, report.since, self._around.clock.wall())
+
     def _deliverer(self, codec: Codec, hls: HlsBroadcast) -> Callable[[list[Arrived]], None]:
         load, forget = self._around.load, self._around.forget
 
         def deliver(arrived: list[Arrived]) -> None:
             forget()
             self.push[codec].chunks(arrived, load.batch)
+            self._notice_sound(self.push[codec], arrived)
             self.streams[codec].chunks(arrived)
             hls.append(codec, arrived)
 
         return deliver
+
+    def _notice_sound(self, group: PushGroup, arrived: list[Arrived]) -> None:
+        if self.sounded is not None and self.sounded[0] == self.broadcast_id:
+            return
+        if self._to_sound is None:
+            self._to_sound = next((chunk for chunk, _ in arrived if not chunk.silent), None)
+        if (first := self._to_sound) is not None and group.all_out:
+            self._to_sound = None
+            self.sounded = (first.broadcast_id, first.epoch, first.media_time, self._around.clock.wall())
+            self._around.sounded(self)
 
     def _initialiser(self, codec: Codec, hls: HlsBroadcast) -> Callable[[bytes], None]:
         def initialise(data: bytes) -> None:
@@ -180,7 +268,8 @@ class Channel:
             stream.end()
         if self.hls is not None:
             self.hls.finish()
-            self._forget_at = self._around.clock.monotonic() + KEEP_ENDED
+            now = self._around.clock.monotonic()
+            self._forget_at, self._look_at = now + KEEP_ENDED, now + LOOK_AGAIN
         tracks, self.tracks = self.tracks, {}
         for track in tracks.values():
             self._spawn(track.stop())
@@ -202,6 +291,14 @@ class Channel:
         """The bus was away."""
         for track in self.tracks.values():
             track.resync()
+        self._look_for_tombstone(self._around.clock.monotonic())
+
+    def _look_for_tombstone(self, now: float) -> None:
+        """A broadcast that is over may have been deleted, and nobody told us."""
+        self._look_at = now + LOOK_AGAIN
+        if self.hls is not None and not self.tracks and self._around.replay is not None:
+            forget = partial(self.forget_ended, self.broadcast_id)
+            self._around.replay.deleted(self.slug, self.broadcast_id, forget)
 
     def tick(self, now: float, wall: float) -> None:
         """Clock records, time-outs, the end after its last words."""
@@ -211,6 +308,11 @@ class Channel:
             self._forget_at = None
             self.hls = None
             self._around.forget()
+        if now >= self._look_at:
+            self._look_for_tombstone(now)
+        missed = self._news.overdue(now)
+        if missed is not None:
+            self.tell(missed)
         for track in self.tracks.values():
             track.tick(now, live=self.status == "live")
         for group in self.push.values():

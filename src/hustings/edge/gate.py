@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import resource
-import socket
 
 RESERVED_DESCRIPTORS = 128
 """Descriptors kept for the bus, listening sockets, files and the refused who linger."""
@@ -27,19 +26,6 @@ class Verdict(enum.Enum):
     """Too many from this address: 429."""
     CUT = "cut"
     """Refused without a word: even saying no has its limit."""
-
-
-def address_key(address: str) -> str:
-    """IPv4 as it is, IPv6 by its /64 (what one line or phone is given), v4-mapped as v4."""
-    if ":" not in address:
-        return address
-    try:
-        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    except OSError:
-        return address
-    if packed[:12] == b"\0" * 10 + b"\xff\xff":
-        return socket.inet_ntop(socket.AF_INET, packed[12:])
-    return packed[:8].hex()
 
 
 def descriptor_cap(wanted: int) -> int:

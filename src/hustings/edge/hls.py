@@ -17,14 +17,13 @@ from typing import NamedTuple
 
 from hustings.bus.messages import CODECS, Codec, MediaChunk
 from hustings.cmaf.chunker import begins_segment
-from hustings.cmaf.playlists import (
-    TARGET_DURATION,
-    MediaTimeline,
-    estimated_variant,
-    multivariant_playlist,
-)
+from hustings.cmaf.listed import Past
+from hustings.cmaf.multivariant import estimated_variant, multivariant_playlist
+from hustings.cmaf.playlists import TARGET_DURATION, MediaTimeline
 from hustings.edge.assembler import Arrived
+from hustings.edge.going_back import Back
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, problem, retry_after
+from hustings.edge.kept import Kept
 from hustings.edge.protocol import Connection
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -33,6 +32,8 @@ BLOCK_FOR = 3.0 * TARGET_DURATION
 """Seconds after which a blocked request is answered 503 (6.2.5.2 asks for an error in such a case)."""
 RELEASE = 256
 """Waiting replies sent in one turn of the event loop."""
+OLD = 4
+"""Segments: what is as far from the newest is looked for in the recording if it is off the record."""
 JOINED = 96
 """Joined parts and segments kept per rendition; others are joined again."""
 
@@ -42,6 +43,8 @@ _BLOCKED_CACHE: Headers = (("Cache-Control", f"public, max-age={6 * TARGET_DURAT
 """What a blocking request gets does not change any more as far as its asker goes: edges of a CDN may
 answer all who ask the same with it, for six target durations."""
 _MEDIA_CACHE: Headers = (("Cache-Control", "public, max-age=31536000, immutable"), *ANY_ORIGIN)
+_PRIVATE_CACHE: Headers = (("Cache-Control", "no-store"), *ANY_ORIGIN)
+"""Of what is off the record: to be heard now, not to be kept by anybody."""
 _UNNAMED_CACHE: Headers = (("Cache-Control", "no-cache"), *ANY_ORIGIN)
 
 type Answer = Callable[[], Resource | Reply | None]
@@ -131,8 +134,12 @@ class Waiting:
 class Rendition:
     """One codec of one broadcast: playlist and media."""
 
-    def __init__(self, broadcast_id: str, codec: Codec, *, window: float) -> None:
+    def __init__(self, broadcast_id: str, codec: Codec, *, window: float, kept: Kept) -> None:
         self.codec: Codec = codec
+        self._kept = kept
+        self._keep = round(window * 5)
+        """Chunks kept in memory, at least."""
+        self._past: Sequence[Past] = ()
         self.timeline = MediaTimeline(codec, window_seconds=window)
         self.init: Resource | None = None
         self._broadcast_id = broadcast_id
@@ -162,12 +169,42 @@ class Rendition:
                 len(chunk.data),
                 segment_start=begins_segment(chunk.data),
             )
+        if self._past and timeline.precede(self._past):
+            self._past = ()
+            changed = True
         kept_from = timeline.first_kept_seq
+        if self._kept.recorded and arrived:
+            kept_from = max(kept_from, arrived[-1][0].seq - self._keep)
         while self._chunks and (oldest := next(iter(self._chunks))) < kept_from:
             del self._chunks[oldest]
         if changed:
             self._playlists.clear()
         return changed
+
+    def precede(self, past: Sequence[Past]) -> None:
+        """Lists what was recorded before this edge began, as soon as there is something to list it before."""
+        self._past = past
+        if self.timeline.precede(past):
+            self._past = ()
+            self._playlists.clear()
+
+    def in_recording(self, number: int) -> tuple[int, int] | None:
+        """The chunks of segment `number`, first and last, if it has to come from the recording: it is in
+        memory no more, or it is past and was not for keeping."""
+        span = self.timeline.segment_chunks(number)
+        if not self._kept.recorded or span is None:
+            return None
+        there = span[1] in self._chunks and not (self.is_old(number) and self.is_private(number))
+        return None if there else span[1:]
+
+    def is_old(self, number: int) -> bool:
+        """Whether segment `number` is no more part of what is live."""
+        return number <= self.timeline.last_msn - OLD
+
+    def is_private(self, number: int) -> bool:
+        """Whether something in segment `number` is off the record."""
+        when = self.timeline.when(number)
+        return when is not None and self._kept.private(*when)
 
     def forget_text(self) -> None:
         """Another rendition went on, which this playlist reports."""
@@ -205,6 +242,8 @@ class Rendition:
                 if (chunk := chunks.get(seq)) is not None and chunk.epoch == epoch
             )
             cache = _MEDIA_CACHE if named else _UNNAMED_CACHE
+            if self.is_private(number):
+                cache = _PRIVATE_CACHE
             tag = f"{self._broadcast_id}-{self.codec}-{number}.{part}"
             found = self._joined[key] = Resource(MEDIA_TYPE, data, cache, etag=tag)
             if len(self._joined) > JOINED:
@@ -224,11 +263,14 @@ class HlsBroadcast:
         now: Callable[[], float] = time.monotonic,
         call_soon: Callable[[Callable[[], None]], object],
         remember: Callable[[bytes, Resource], None] = lambda target, resource: None,
+        back: Back | None = None,
     ) -> None:
         self.broadcast_id = broadcast_id
+        self.kept = Kept()
         self.renditions: dict[Codec, Rendition] = {
-            codec: Rendition(broadcast_id, codec, window=window) for codec in CODECS
+            codec: Rendition(broadcast_id, codec, window=window, kept=self.kept) for codec in CODECS
         }
+        self._back = back
         self.waiting = Waiting(now=now, call_soon=call_soon, remember=remember)
         self._bitrates = bitrates
         self._index: Resource | None = None
@@ -246,6 +288,22 @@ class HlsBroadcast:
                 if other != codec:
                     rendition.forget_text()
             self.waiting.changed()
+
+    def recording(self, state: str, since: float, wall: float) -> None:
+        """The stage says how the recording stands (RecordingReport)."""
+        self.kept.report(state, since, wall)
+        if self.kept.recorded and self._back is not None:
+            for rendition in self.renditions.values():
+                rendition.timeline.keep_all()
+
+    def precede(self, past: dict[Codec, list[Past]], unkept: Sequence[tuple[float, float]]) -> None:
+        """What was recorded before this edge began, and what of it was not for keeping (Unix seconds)."""
+        self.kept.recorded = True
+        for stretch in unkept:
+            self.kept.unkept(*stretch)
+        for codec, segments in past.items():
+            self.renditions[codec].precede(segments)
+        self.waiting.changed()
 
     def finish(self) -> None:
         """The broadcast ended: EXT-X-ENDLIST."""
@@ -347,6 +405,11 @@ class HlsBroadcast:
         if part and not _number(part.decode("latin-1")):
             return False
         wanted = (int(number), int(part) if part else -1)
+        if self._back is not None and not part and (span := rendition.in_recording(wanted[0])) is not None:
+            self._back(connection, request, rendition.codec, wanted[0], span)
+            return True
+        if part and rendition.is_old(wanted[0]) and rendition.is_private(wanted[0]):
+            return False
 
         def answer() -> Resource | Reply | None:
             found = rendition.media(*wanted, named=named)

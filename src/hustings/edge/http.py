@@ -26,15 +26,17 @@ _ALWAYS: Headers = (("X-Content-Type-Options", "nosniff"),)
 
 
 class Request:
-    """One request, complete. `headers` holds lower-case names of those the edge looks at."""
+    """One request, complete. `headers` holds lower-case names of those the edge looks at; `body` only
+    what a POST brought."""
 
-    __slots__ = ("_path", "_query", "headers", "http10", "keep_alive", "method", "target")
+    __slots__ = ("_path", "_query", "body", "headers", "http10", "keep_alive", "method", "target")
 
     def __init__(
         self,
         method: bytes,
         target: bytes,
         headers: dict[bytes, bytes],
+        body: bytes = b"",
         *,
         keep_alive: bool = True,
         http10: bool = False,
@@ -44,6 +46,7 @@ class Request:
         self._path: bytes | None = None
         self._query = b""
         self.headers = headers
+        self.body = body
         self.keep_alive = keep_alive
         self.http10 = http10
 
@@ -111,12 +114,15 @@ def make_reply(
 
 
 def problem(
-    status: int, title: str, detail: str = "", headers: Headers = (), *, close: bool = False
+    status: int, title: str, detail: str = "", headers: Headers = (), *, where: str = "", close: bool = False
 ) -> Reply:
-    """`application/problem+json` (RFC 9457). `detail` is a sentence that says what to do."""
+    """`application/problem+json` (RFC 9457). `detail` is a sentence that says what to do, `where` the
+    place of the fault ("body: text")."""
     body: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         body["detail"] = detail
+    if where:
+        body["where"] = where
     return make_reply(
         status,
         "application/problem+json",

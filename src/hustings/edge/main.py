@@ -8,17 +8,24 @@ import gc
 import os
 import secrets
 import socket
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import REGISTRY
 
 from hustings.bus import subjects
+from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWithheld
 from hustings.clock import SystemClock
 from hustings.config import Settings, host_port
 from hustings.edge.app import TICK, Edge
 from hustings.edge.rooms import RoomSync
+from hustings.edge.tls import Pipes, TlsConnection
 from hustings.errors import UsageError
 from hustings.role import RoleRuntime, role_runtime
+from hustings.tls import server_tls
+
+if TYPE_CHECKING:
+    from hustings.tls.server import ServerTls
 
 log = structlog.get_logger()
 
@@ -69,7 +76,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 async def run_edge(settings: Settings, index: int) -> None:
     """Serves the audience until SIGTERM or SIGINT. `index` tells the edges of one machine apart.
 
-    Raises UsageError when the door cannot be opened, Unavailable when the bus does not answer.
+    Raises UsageError when the door cannot be opened or its certificate not be used, Unavailable when the
+    bus does not answer.
     """
     async with role_runtime(f"edge-{index}", settings) as runtime:
         edge = Edge(
@@ -78,26 +86,39 @@ async def run_edge(settings: Settings, index: int) -> None:
             clock=SystemClock(),
             call_soon=asyncio.get_running_loop().call_soon,
         )
+        tls = server_tls(settings, edge.clock)
         edge.metrics.register(REGISTRY)
         try:
-            await _serve(edge, settings, runtime)
+            await _serve(edge, settings, runtime, tls)
         finally:
             REGISTRY.unregister(edge.metrics)
 
 
-async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime) -> None:
+async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: ServerTls | None) -> None:
+    pipes = Pipes()
+
+    def accept() -> asyncio.Protocol:
+        connection = edge.connection()
+        return TlsConnection(connection, tls.current, pipes) if tls is not None else connection
+
     sync = RoomSync(runtime.bus, edge.book)
     runtime.bus.on_reconnect(sync.resync)
     runtime.bus.on_reconnect(edge.resync)
+    await runtime.bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, edge.recording_reported)
+    await runtime.bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, edge.recording_gone)
+    await runtime.bus.subscribe(subjects.RECORDING_WITHHELD, RecordingWithheld, edge.recording_gone)
     tasks = [
         asyncio.create_task(sync.run()),
         asyncio.create_task(_tick(edge)),
         asyncio.create_task(_report(edge, runtime)),
+        asyncio.create_task(edge.outbox.run()),
     ]
+    if tls is not None:
+        tasks.append(asyncio.create_task(tls.watch()))
     try:
         await _load(edge, sync, runtime)
         sock = listening_socket(*host_port(settings.audience_door))
-        server = await asyncio.get_running_loop().create_server(edge.connection, sock=sock, backlog=BACKLOG)
+        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=BACKLOG)
         host, port = sock.getsockname()[:2]
         # What is here now stays for good: the collector need not look at it again, and the many small
         # objects of connections should not make it run all the time.
@@ -119,6 +140,7 @@ async def _load(edge: Edge, sync: RoomSync, runtime: RoleRuntime) -> None:
     with contextlib.suppress(TimeoutError):
         await _unless_stopped(sync.loaded.wait(), runtime, WAIT_FOR_ROOMS)
     filled = [track.filled.wait() for channel in edge.channels.values() for track in channel.tracks.values()]
+    filled += [channel.looked_back.wait() for channel in edge.channels.values() if channel.tracks]
     with contextlib.suppress(TimeoutError):
         await _unless_stopped(asyncio.gather(*filled), runtime, WAIT_FOR_WINDOW)
 
@@ -151,9 +173,17 @@ async def _tick(edge: Edge) -> None:
 
 async def _report(edge: Edge, runtime: RoleRuntime) -> None:
     edge_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    loop = asyncio.get_running_loop()
+    due = loop.time() + REPORT_EVERY
     while True:
-        await asyncio.sleep(REPORT_EVERY)
-        await runtime.bus.publish(subjects.AUDIENCE_REPORT, edge.audience(edge_id))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(edge.news.wait(), max(0.0, due - loop.time()))
+        edge.news.clear()
+        for sound in edge.first_sounds(edge_id):
+            await runtime.bus.publish(subjects.AUDIENCE_SOUND, sound)
+        if loop.time() >= due:
+            due += REPORT_EVERY
+            await runtime.bus.publish(subjects.AUDIENCE_REPORT, edge.audience(edge_id))
 
 
 async def _drain(edge: Edge) -> None:
@@ -162,6 +192,8 @@ async def _drain(edge: Edge) -> None:
     for connection in list(edge.connections):
         connection.drain()
     deadline = asyncio.get_running_loop().time() + DRAIN
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(edge.outbox.close(), DRAIN)
     while edge.connections and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)
     for connection in list(edge.connections):

@@ -11,9 +11,16 @@
 | hustings_edge_events_dropped_total | - | timed events that did not fit into one batch |
 | hustings_edge_chunks_total | kind: live, fetched, duplicate, dropped | chunks by how they came |
 | hustings_edge_gaps_total | reason: gap, restart | discontinuities in what the stage gave |
-| hustings_edge_sent_bytes_total | door: push, stream | shared bytes handed to listeners' transports |
+| hustings_edge_replay_reads_total | outcome: read, failed, refused | reads of recordings from the disk |
+| hustings_edge_replay_sending | - | long files of recordings going out now |
+| hustings_edge_store_failing | - | 1 while the store of recordings has failed when it was last asked |
+| hustings_edge_sent_bytes_total | door: push, stream, replay | bytes handed to listeners' transports |
 | hustings_edge_batch_chunks | - | chunks in a push batch now (1, 2 or 4) |
 | hustings_edge_cpu_share | - | share of one core used by the event loop's thread, last second |
+| hustings_edge_inputs_total | kind (`INPUTS`) | what listeners sent and was taken (202) |
+| hustings_edge_inputs_refused_total | kind, reason (`INPUT_REFUSALS`) | what was not, by why |
+| hustings_edge_inputs_dropped_total | reason: refused, unanswered | taken, but the studio did not |
+| hustings_edge_inputs_waiting | - | inputs waiting for the studio now |
 | hustings_edge_loop_lag_seconds | - | how late the one-second tick came, last second |
 
 No label ever holds a slug, an address or anything a visitor can choose.
@@ -35,7 +42,12 @@ CUTS = (
     "stalled_listener",
     "pipelining",
     "protocol",
+    "tls",
 )
+
+INPUTS = ("hand", "lower", "reaction", "question", "vote")
+INPUT_REFUSALS = ("room", "closed", "origin", "type", "form", "address", "device", "full")
+"""No such room, not taken now, another site's page, not JSON, not valid, limits, queue full."""
 
 
 class Metrics:
@@ -49,7 +61,14 @@ class Metrics:
         self.events_dropped = 0
         self.chunks = dict.fromkeys(("live", "fetched", "duplicate", "dropped"), 0)
         self.gaps = dict.fromkeys(("gap", "restart"), 0)
-        self.sent = dict.fromkeys(("push", "stream"), 0)
+        self.sent = dict.fromkeys(("push", "stream", "replay"), 0)
+        self.replay_reads = dict.fromkeys(("read", "failed", "refused"), 0)
+        self.replay_sending: Callable[[], int] = int
+        self.store_failing: Callable[[], int] = int
+        self.inputs = dict.fromkeys(INPUTS, 0)
+        self.inputs_refused = {(kind, reason): 0 for kind in INPUTS for reason in INPUT_REFUSALS}
+        self.inputs_dropped = dict.fromkeys(("refused", "unanswered"), 0)
+        self.inputs_waiting: Callable[[], int] = int
         self.batch = 1
         self.cpu_share = 0.0
         self.lag = 0.0
@@ -67,13 +86,22 @@ class Metrics:
             ("cut", "Connections ended by the edge.", "reason", self.cut),
             ("chunks", "Media chunks by how they came.", "kind", self.chunks),
             ("gaps", "Discontinuities in the media.", "reason", self.gaps),
+            ("replay_reads", "Reads of recordings from the disk.", "outcome", self.replay_reads),
             ("sent_bytes", "Bytes handed to listeners' transports.", "door", self.sent),
+            ("inputs", "What listeners sent and was taken.", "kind", self.inputs),
+            ("inputs_dropped", "Taken inputs that the studio did not take.", "reason", self.inputs_dropped),
             ("replies", "Replies by HTTP status.", "status", {str(k): v for k, v in self.replies.items()}),
         ):
             counter = CounterMetricFamily(f"hustings_edge_{name}", text, labels=[label])
             for key, value in values.items():
                 counter.add_metric([key], value)
             yield counter
+        refused = CounterMetricFamily(
+            "hustings_edge_inputs_refused", "What listeners sent and was refused.", labels=["kind", "reason"]
+        )
+        for pair, count in self.inputs_refused.items():
+            refused.add_metric(pair, count)
+        yield refused
         for name, text, value in (
             ("skips", "Slow listeners moved to the live edge.", self.skips),
             ("events_dropped", "Timed events that did not fit into one batch.", self.events_dropped),
@@ -85,6 +113,9 @@ class Metrics:
         yield listeners
         for name, text, number in (
             ("connections", "Connections open now.", float(self.connections())),
+            ("replay_sending", "Long files of recordings going out now.", float(self.replay_sending())),
+            ("store_failing", "1 while the store of recordings fails.", float(self.store_failing())),
+            ("inputs_waiting", "Inputs waiting for the studio now.", float(self.inputs_waiting())),
             ("batch_chunks", "Chunks in a push batch.", float(self.batch)),
             ("cpu_share", "Share of one core used by the event loop.", self.cpu_share),
             ("loop_lag_seconds", "How late the last tick came.", self.lag),

@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import html
 import random
+import re
 
-from hustings.bus.messages import RoomPublic
+import msgspec
+
+from hustings.archive.about import OfRoom
+from hustings.bus.messages import Page, RoomPublic
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply
 
-SECURITY: Headers = (
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; worker-src 'self' blob:; "
-        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
-    ),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Frame-Options", "SAMEORIGIN"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+_POLICY = (
+    "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; connect-src 'self'{studio}; "
+    "frame-ancestors {ancestors}"
 )
+
+
+def security(*, studio: str = "", embeddable: bool = False) -> Headers:
+    """Headers of a page. `studio`: the other origin it may talk to, where who was brought up sends sound."""
+    policy = _POLICY.format(studio=f" {studio}" if studio else "", ancestors="*" if embeddable else "'self'")
+    return (
+        ("Content-Security-Policy", policy),
+        ("Referrer-Policy", "no-referrer"),
+        *(() if embeddable else (("X-Frame-Options", "SAMEORIGIN"),)),
+        # The microphone is for listeners who are brought up on the stage, and asked for only then.
+        ("Permissions-Policy", f"camera=(), geolocation=(), microphone=({'' if embeddable else 'self'})"),
+    )
+
+
+SECURITY: Headers = security()
+"""Of the edge's own pages."""
+_NO_PAGE: Headers = (("Content-Security-Policy", "default-src 'none'; sandbox"),)
 _PAGE_CACHE: Headers = (("Cache-Control", "public, max-age=5"), ("Vary", "Accept-Language, Accept-Encoding"))
 _STATE_CACHE: Headers = (("Cache-Control", "public, max-age=1"),)
+_FILE_CACHE: Headers = (("Cache-Control", "public, max-age=60"),)
 
 _TEXT = {
     "no_room": {
@@ -39,6 +56,30 @@ _TEXT = {
         "en": ("Nothing here", "There is nothing at this address."),
         "de": ("Hier ist nichts", "Unter dieser Adresse gibt es nichts."),
     },
+    "deleted": {
+        "en": ("This recording was deleted", "It was here once; now there is nothing to hear any more."),
+        "de": (
+            "Diese Aufzeichnung wurde gelöscht",
+            "Es gab sie einmal; jetzt ist hier nichts mehr zu hören.",
+        ),
+    },
+    "edited": {
+        "en": ("There is an edited version", "This recording was edited; another version is in its place."),
+        "de": (
+            "Es gibt eine bearbeitete Fassung",
+            "Diese Aufzeichnung wurde bearbeitet; an ihrer Stelle steht eine andere Fassung.",
+        ),
+    },
+    "being_edited": {
+        "en": (
+            "This recording is being edited",
+            "For now there is nothing to hear here. An edited version will be among the room's recordings.",
+        ),
+        "de": (
+            "Diese Aufzeichnung wird gerade bearbeitet",
+            "Vorerst ist hier nichts zu hören. Die bearbeitete Fassung steht dann bei den Aufzeichnungen.",
+        ),
+    },
     "full": {
         "en": (
             "One moment",
@@ -51,6 +92,7 @@ _TEXT = {
     },
 }
 _HOME = {"en": "All rooms", "de": "Alle Räume"}
+_INSTEAD = {"en": "To the edited version", "de": "Zur bearbeiteten Fassung"}
 
 
 def page_language(request: Request) -> str:
@@ -59,23 +101,28 @@ def page_language(request: Request) -> str:
     return language(asked, request.headers.get(b"accept-language", b""))
 
 
-def own_page(key: str, lang: str, *, refresh: int = 0) -> bytes:
-    """One of the edge's own pages; `refresh` seconds make it load itself again, without a script."""
+def own_page(key: str, lang: str, *, refresh: int = 0, link: str = "") -> bytes:
+    """One of the edge's own pages; `refresh` seconds make it load itself again, without a script; `link`:
+    what is there instead."""
     title, text = (html.escape(part) for part in _TEXT[key][lang])
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    actions = f'<a class="button{"" if link else " main"}" href="/?lang={lang}">{_HOME[lang]}</a>'
+    if link:
+        instead = html.escape(link)
+        actions = f'<a class="button main" href="{instead}">{_INSTEAD[lang]}</a> {actions}'
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">{again}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
         f'<title>{title} · Hustings</title><link rel="stylesheet" href="/static/css/hustings.css"></head>'
         f'<body><div class="page"><main><div class="notice"><h1>{title}</h1><p class="lead">{text}</p>'
-        f'<p class="actions"><a class="button main" href="/?lang={lang}">{_HOME[lang]}</a></p>'
+        f'<p class="actions">{actions}</p>'
         "</div></main></div></body></html>\n"
     ).encode()
 
 
 def own_reply(
-    status: int, key: str, request: Request, headers: Headers = (), *, close: bool = False
+    status: int, key: str, request: Request, headers: Headers = (), *, close: bool = False, link: str = ""
 ) -> Reply:
     """One of the edge's own pages as a reply; 429 and 503 try again by themselves, with jitter."""
     lang = page_language(request)
@@ -85,29 +132,104 @@ def own_reply(
     return make_reply(
         status,
         "text/html; charset=utf-8",
-        own_page(key, lang, refresh=refresh),
+        own_page(key, lang, refresh=refresh, link=link),
         (*fixed, *SECURITY, *again, *headers),
         close=close,
     )
 
 
+FILES: dict[bytes, tuple[str, bool, Headers]] = {
+    b"state.json": ("application/json", True, (*_STATE_CACHE, *ANY_ORIGIN)),
+    b"start.json": ("application/json", True, (*_STATE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    # Its address has the content's hash in it.
+    b"hold.m4a": ("audio/mp4", False, (("Cache-Control", "public, max-age=86400"), *ANY_ORIGIN, *_NO_PAGE)),
+    b"questions.json": ("application/json", True, (*_PAGE_CACHE[:1], *ANY_ORIGIN, *_NO_PAGE)),
+    b"oembed.json": ("application/json", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"calendar.ics": ("text/calendar; charset=utf-8", True, (*_FILE_CACHE, *_NO_PAGE)),
+    b"feed.xml": ("application/rss+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"feed.atom": ("application/atom+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"qr.svg": ("image/svg+xml", True, (*_FILE_CACHE, *_NO_PAGE)),
+    # Its address has the content's hash in it.
+    b"cover.webp": ("image/webp", False, (("Cache-Control", "public, max-age=86400"), *_NO_PAGE)),
+}
+"""Names below a room's address that the studio may fill: content type, whether to compress, headers."""
+_PAGES = ("page", "embed")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,260}")
+
+
 class RoomPages:
-    """One version of a room's pages, ready to serve."""
+    """One version of a room's pages, ready to serve. What is as in the version `before` is taken over."""
 
-    def __init__(self, room: RoomPublic) -> None:
-        self._pages: dict[str, Resource] = {}
-        self.state: Resource | None = None
+    def __init__(self, room: RoomPublic, before: RoomPages | None = None) -> None:
+        self._sources = room.pages
+        self._studio = _studio_origin(room)
+        self._made: dict[str, Resource] = {}
+        self.recordings = _recordings(room)
+        """What the studio lets us say of the room's recordings; None: there are none."""
+        same_policy = before is not None and before._studio == self._studio
         for key, page in room.pages.items():
-            if key.startswith("page."):
-                lang = key.removeprefix("page.")
-                headers = (*_PAGE_CACHE, ("Content-Language", lang), *SECURITY)
-                self._pages[lang] = Resource(page.content_type, page.body, headers, compress=True)
-            elif key == "state.json":
-                headers = (*_STATE_CACHE, *ANY_ORIGIN)
-                self.state = Resource(page.content_type, page.body, headers, compress=True)
+            if (
+                before is not None
+                and same_policy
+                and before._sources.get(key) is page
+                and key in before._made
+            ):
+                self._made[key] = before._made[key]
+            elif (made := self._make(key, page)) is not None:
+                self._made[key] = made
 
-    def page(self, request: Request) -> Reply | None:
-        """The room's page in the visitor's language, else in any there is."""
+    def _make(self, key: str, page: Page) -> Resource | None:
+        kind, _, lang = key.partition(".")
+        if kind in _PAGES:
+            safe = security(studio=self._studio, embeddable=kind == "embed")
+            headers = (*_PAGE_CACHE, ("Content-Language", lang), *safe)
+            return Resource(page.content_type, page.body, headers, compress=True)
+        known = FILES.get(key.encode())
+        if known is None:
+            return None
+        content_type, compress, headers = known
+        return Resource(content_type, page.body, headers, compress=compress)
+
+    def page(self, request: Request, kind: str = "page") -> Reply | None:
+        """The room's page in the visitor's language, else in any there is. `kind`: "page" or "embed"."""
         lang = page_language(request)
-        page = self._pages.get(lang) or self._pages.get("en") or next(iter(self._pages.values()), None)
-        return page.reply(request) if page else None
+        for key in (f"{kind}.{lang}", f"{kind}.en", *self._made):
+            if key.startswith(f"{kind}.") and key in self._made:
+                return self._made[key].reply(request)
+        return None
+
+    def template(self, kind: str, request: Request) -> tuple[bytes, Headers] | None:
+        """A page with places that the edge fills (filled.py), in the visitor's language, and its headers."""
+        lang = page_language(request)
+        for each in (lang, "en", "de"):
+            if (page := self._sources.get(f"{kind}.{each}")) is not None:
+                return page.body, (*_PAGE_CACHE, ("Content-Language", each), *SECURITY)
+        return None
+
+    def file(self, name: bytes, request: Request) -> Reply | None:
+        """One of `FILES`; None when this room has none."""
+        made = self._made.get(name.decode("latin-1")) if name in FILES else None
+        return made.reply(request) if made is not None else None
+
+
+def _recordings(room: RoomPublic) -> OfRoom | None:
+    page = room.pages.get("replay.json")
+    try:
+        return msgspec.json.decode(page.body, type=OfRoom) if page is not None else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _studio_origin(room: RoomPublic) -> str:
+    """The origin of links.whip, "" when there is none or it is none that can stand in a header."""
+    page = room.pages.get("state.json")
+    try:
+        links = msgspec.json.decode(page.body, type=_State).links if page is not None else {}
+    except msgspec.MsgspecError:
+        return ""
+    found = _ORIGIN.match(links.get("whip", ""))
+    return found[0] if found is not None else ""
+
+
+class _State(msgspec.Struct):
+    links: dict[str, str] = {}

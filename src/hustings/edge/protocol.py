@@ -3,7 +3,7 @@
 Bytes come in, requests go to the `Door`, replies come back in the order of their requests; an endless
 response turns the connection into a `Sink` that its fan-out writes to. Everything a visitor may do is
 bounded here: time for a request, size of its head and body, requests ahead of their replies, idle
-time, time to take a reply.
+time, time to take a reply. A body is kept for POST only, whole, at most BODY_CAP bytes of it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,34 @@ from typing import Protocol, cast
 import httptools
 import structlog
 
+from hustings.addresses import address_key
 from hustings.clock import Clock
-from hustings.edge.gate import Gate, Verdict, address_key
+from hustings.edge.deadlines import Deadlines
+from hustings.edge.gate import Gate, Verdict
 from hustings.edge.http import Reply, Request, problem
+from hustings.edge.kernel import end_by_reset, unsent
 from hustings.edge.metrics import Metrics
 
 log = structlog.get_logger()
 
-HEADER_DEADLINE = 10.0
-"""Seconds for a request to be complete, from the connection's or the request's first byte."""
+HEADER_DEADLINE = 6.0
+"""Seconds for a request to be complete, from the connection's or the request's first byte. With LINGER, and
+until it is noticed, whoever drips a request is gone within ten."""
 IDLE = 30.0
 """Seconds a connection may rest between requests."""
 TAKE_DEADLINE = 60.0
 """Seconds a client may take to read a reply that does not fit into its buffers."""
-LOOK_EVERY = 5.0
-"""Seconds after which a connection's deadline is looked at again."""
+PROGRESS = 3.5
+"""Seconds in which it has to have taken some of it, or it is cut at the second look: within ten in all. What
+the kernel keeps for it counts: that is memory, too."""
 LINGER = 2.0
 """Seconds to let a refused client read why before the connection is cut."""
 HEAD_CAP = 16 * 1024
 TARGET_CAP = 4 * 1024
-BODY_CAP = 16 * 1024
+BODY_CAP = 4 * 1024
+"""What a listener has to say fits into this many bytes many times over."""
+FED_CAP = 64 * 1024
+"""Bytes a whole request may have: its head, its body and what the chunked coding adds to it."""
 PIPELINE_CAP = 8
 """Requests that may wait for the reply to an earlier one."""
 BURST_CAP = 32
@@ -50,11 +58,15 @@ _KEPT = frozenset(
         b"accept",
         b"accept-encoding",
         b"accept-language",
+        b"content-length",
+        b"content-type",
         b"expect",
         b"host",
         b"if-none-match",
         b"if-range",
+        b"origin",
         b"range",
+        b"transfer-encoding",
         b"user-agent",
         b"x-forwarded-for",
     )
@@ -97,35 +109,14 @@ class Door(Protocol):
         ...
 
 
-class Deadlines:
-    """Connections by the second in which they have to be looked at again; no timer per connection."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, list[Connection]] = {}
-
-    def watch(self, connection: Connection) -> None:
-        """Looks at `connection` when its present deadline is over."""
-        self._buckets.setdefault(int(connection.deadline), []).append(connection)
-
-    def tick(self, now: float) -> None:
-        """Tells those whose deadline is over."""
-        for second in sorted(key for key in self._buckets if key < now - 1):
-            for connection in self._buckets.pop(second):
-                if connection.deadline <= now and connection.waits():
-                    connection.timed_out(now)
-                if connection.waits():
-                    # A deadline may have moved nearer since: nobody is left alone for longer than this.
-                    due = min(max(connection.deadline, now), now + LOOK_EVERY)
-                    self._buckets.setdefault(int(due), []).append(connection)
-
-
 class Connection(asyncio.Protocol):
     """One TCP connection, from accept to close."""
 
     __slots__ = (
-        "_body", "_burst", "_fed", "_head", "_headers", "_lingering", "_parser", "_paused", "_queue",
-        "_request", "_url", "_verdict", "address", "audience_key", "claimed", "closed", "deadline", "door",
-        "fanout", "proxied", "shard", "skips", "skips_since", "transport",
+        "_body", "_burst", "_content", "_fed", "_head", "_headers", "_held", "_in_body", "_lingering",
+        "_parser", "_paused", "_queue", "_request", "_since", "_url", "_verdict", "address",
+        "audience_key", "claimed", "closed", "deadline", "door", "fanout", "proxied", "shard",
+        "skips", "skips_since", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -140,6 +131,10 @@ class Connection(asyncio.Protocol):
         self.proxied = False
         self.closed = False
         self.deadline = math.inf
+        self._since = 0.0
+        """When the last reply went out; `deadline` is when it is looked at what became of it."""
+        self._held = 0
+        """Bytes of replies that the client had not taken at the last look."""
         self.fanout: FanoutLike | None = None
         self.shard: object = None
         self.skips = 0
@@ -149,6 +144,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._head = 0
         self._body = 0
+        self._content = b""
+        self._in_body = False
         self._fed = 0
         self._burst = 0
         self._queue: deque[Request] | None = None
@@ -173,9 +170,10 @@ class Connection(asyncio.Protocol):
             if self._verdict is Verdict.CUT:
                 self.transport.abort()
                 return
-        wait = HEADER_DEADLINE if self._verdict is Verdict.WELCOME else LINGER
-        self.deadline = door.clock.monotonic() + wait
-        door.deadlines.watch(self)
+        now = door.clock.monotonic()
+        self.deadline = now + (HEADER_DEADLINE if self._verdict is Verdict.WELCOME else LINGER)
+        self._since = self.deadline - IDLE
+        door.deadlines.watch(self, now)
         door.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -224,7 +222,7 @@ class Connection(asyncio.Protocol):
             return
         # The client does not read: take no more requests until it does.
         self._paused = True
-        self.deadline = self.door.clock.monotonic() + TAKE_DEADLINE
+        self._owes()
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -233,7 +231,7 @@ class Connection(asyncio.Protocol):
             return
         if self._paused:
             self._paused = False
-            self.deadline = self.door.clock.monotonic() + IDLE
+            self._owes()
             if not self.transport.is_closing():
                 self.transport.resume_reading()
                 self._next()
@@ -250,7 +248,8 @@ class Connection(asyncio.Protocol):
         if self._head > HEAD_CAP:
             self._too_large()
         name = name.lower()
-        if name in _KEPT:
+        # Trailers come here, too (RFC 9110 6.5): nothing of a request may be decided by them.
+        if name in _KEPT and not self._in_body:
             if name in self._headers:
                 if name == b"host":
                     self._stop(problem(400, "Bad request", "More than one Host header (RFC 9112 3.2)."))
@@ -261,22 +260,45 @@ class Connection(asyncio.Protocol):
         parser = self._going()
         if b"host" not in self._headers and parser.get_http_version() == "1.1":
             self._stop(problem(400, "Bad request", "The Host header is missing (RFC 9112 3.2)."))
+        self._in_body = True
+        length = self._headers.get(b"content-length", b"").strip()
+        if length.isdigit() and int(length[:20]) > BODY_CAP:
+            self._body_too_large()
         if b"expect" in self._headers:
-            # The client waits for a word before it sends its body: it gets the final one.
+            self._expected(parser.get_method(), parser.get_http_version())
+
+    def _expected(self, method: bytes, version: str) -> None:
+        """The client waits for a word before it sends its body (RFC 9110 10.1.1)."""
+        headers = self._headers
+        if version != "1.1":
+            return
+        # A word in front of the reply to an earlier request would be taken for one about that.
+        if headers[b"expect"].lower() != b"100-continue" or self._request is not None or self._queue:
             self._stop(problem(417, "Expectation failed", "Send the request without Expect."))
+        if self._verdict is not Verdict.WELCOME:
+            self._stop(self.door.refusal(self._verdict, Request(method, self._url, headers)), "")
+        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
         if self._body > BODY_CAP:
-            self._stop(problem(413, "Too much", f"At most {BODY_CAP} bytes in a request."))
+            self._body_too_large()
+        if self._going().get_method() == b"POST":
+            self._content = self._content + body if self._content else body
+
+    def _body_too_large(self) -> None:
+        self._stop(problem(413, "Too much", f"At most {BODY_CAP} bytes in a request."))
 
     def on_message_complete(self) -> None:
         parser = self._going()
         http10 = parser.get_http_version() != "1.1"
         # Upgrade may be ignored (RFC 9110 7.8), but the parser ends at one: one reply, then close.
         keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
-        request = Request(parser.get_method(), self._url, self._headers, keep_alive=keep_alive, http10=http10)
-        self._url = b""
+        method, headers = parser.get_method(), self._headers
+        request = Request(method, self._url, headers, self._content, keep_alive=keep_alive, http10=http10)
+        self._url = self._content = b""
+        self._in_body = False
         self._headers = {}
         self._head = self._body = self._fed = 0
         self._burst += 1
@@ -339,9 +361,15 @@ class Connection(asyncio.Protocol):
             self._finish()
             return
         if not self._paused:
-            self.deadline = door.clock.monotonic() + IDLE
+            self._owes()
         if self._queue:
             self._next()
+
+    def _owes(self) -> None:
+        """A reply is out: whether it is taken is looked at soon."""
+        self._since = self.door.clock.monotonic()
+        self.deadline = self._since + PROGRESS
+        self._held = 0
 
     def visitor(self, request: Request) -> str:
         """The key of whose request this is: the address, or what a proxy that we trust says it is.
@@ -411,28 +439,40 @@ class Connection(asyncio.Protocol):
         return not self.closed and self.fanout is None
 
     def abort(self, reason: str) -> None:
-        """Cuts the connection now; `reason` is counted."""
+        """Cuts the connection now; `reason` is counted. By a reset: what was not taken would stay in the
+        kernel's memory else, for as long as the client likes."""
         self.door.metrics.cut[reason] += 1
+        end_by_reset(self.transport)
         self.transport.abort()
 
     def timed_out(self, now: float) -> None:
         """The deadline is over: what that means depends on what we waited for."""
         if self._lingering:
             self.transport.abort()
-        elif self._paused or self.transport.get_write_buffer_size():
+        elif (held := unsent(self.transport)) and not self._fed:
+            if now >= self._since + TAKE_DEADLINE or (self._held and held >= self._held):
+                self.abort("slow_reader")
+            else:
+                self._held, self.deadline = held, now + PROGRESS
+        elif self._paused:
             self.abort("slow_reader")
         elif self._fed:
             title = "The request took too long"
             detail = f"A request has to be complete within {HEADER_DEADLINE:g} seconds."
             self.fail(problem(408, title, detail), "header_deadline")
+        elif now < self._since + IDLE:
+            self.deadline = self._since + IDLE
         else:
             self.door.metrics.cut["idle"] += 1
             self.transport.close()
 
     def _incomplete(self) -> None:
         """A part of a request is here: its time runs, its size counts."""
-        if self._fed > HEAD_CAP + BODY_CAP or (self._body == 0 and self._fed > HEAD_CAP + TARGET_CAP):
+        if self._body == 0 and self._fed > HEAD_CAP + TARGET_CAP:
             self.fail(self._head_reply(), "protocol")
+            return
+        if self._fed > FED_CAP:
+            self.fail(problem(413, "Too much", "The chunked coding weighs too much."), "protocol")
             return
         if self._request is None:
             self.deadline = min(self.deadline, self.door.clock.monotonic() + HEADER_DEADLINE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from hustings.bus.messages import MediaChunk, TimedEvent
@@ -76,9 +76,16 @@ class PushGroup:
     """Everybody who listens to one room in one codec by push."""
 
     def __init__(
-        self, *, metrics: Metrics, now: Callable[[], float], call_soon: Callable[[Callable[[], None]], object]
+        self,
+        *,
+        metrics: Metrics,
+        now: Callable[[], float],
+        call_soon: Callable[[Callable[[], None]], object],
+        greeting: Callable[[], Sequence[Mapping[str, object]]] = tuple,
     ) -> None:
+        """`greeting`: what a joiner is told of the room, as contents of event records."""
         self._now = now
+        self._room_greeting = greeting
         self._metrics = metrics
         self._tail: deque[_Sent] = deque(maxlen=KEEP)
         self._tail_init = b""
@@ -108,6 +115,11 @@ class PushGroup:
 
     def __len__(self) -> int:
         return len(self._chunked) + len(self._plain)
+
+    @property
+    def all_out(self) -> bool:
+        """Whether nothing waits for the rest of its batch."""
+        return not self._waiting_chunks
 
     def delivered(self, now: float, within: float) -> int:
         """Listeners that have taken media in the last `within` seconds."""
@@ -146,17 +158,29 @@ class PushGroup:
         self._live_clock = True
 
     def event(self, event: TimedEvent) -> None:
-        """Something that happened; goes out with the next batch."""
-        if len(self._waiting) >= PENDING_EVENTS + 2 * BURST:
-            self._metrics.events_dropped += 1
-            return
+        """Something that happened in the sound; goes out with the next batch."""
         content = {
             **event.data,
             "media_time": event.media_time,
             "wall_clock": event.wall_clock,
             "kind": event.kind,
         }
+        self._tell(content)
+
+    def room(self, content: Mapping[str, object]) -> None:
+        """Something that happened in the room: at the end of what is sent by now, as far as sound goes."""
+        self._hello = b""
+        self._tell({**self._clock, **content})
+
+    def _tell(self, content: dict[str, object]) -> None:
+        if len(self._waiting) >= PENDING_EVENTS + 2 * BURST:
+            self._metrics.events_dropped += 1
+            return
         self._waiting.append(json_record(EVENT, content))
+
+    def forget_greeting(self) -> None:
+        """The room's greeting is another one now."""
+        self._hello = b""
 
     def flush(self) -> None:
         """Sends what is together, with a clock record when it is time for one."""
@@ -190,7 +214,8 @@ class PushGroup:
         if not self._live_clock:
             self._clock = {"media_time": NOT_YET, "wall_clock": round(wall, 3)}
             self._hello = b""
-        if now - self._clock_sent >= CLOCK_EVERY - 0.05:
+        # Before sound there are no batches that would take events along.
+        if now - self._clock_sent >= CLOCK_EVERY - 0.05 or (self._waiting and not self._live_clock):
             self.flush()
         self._chunked.tick(now)
         self._plain.tick(now)
@@ -222,10 +247,13 @@ class PushGroup:
         parts = []
         if self._tail:
             parts.append(record(INIT, self._tail_init))
-        parts.append(json_record(CLOCK, self._clock))
+        parts += (json_record(CLOCK, self._clock), *self._of_the_room())
         last = list(self._tail)[-TAIL:]
         parts += [part for sent in last for part in (sent.before if sent is not last[0] else b"", sent.data)]
         return b"".join(parts)
+
+    def _of_the_room(self) -> list[bytes]:
+        return [json_record(EVENT, {**self._clock, **content}) for content in self._room_greeting()]
 
     def _catch_up(self, mark: int, wrap: Callable[[bytes], bytes]) -> CatchUp:
         """What a listener who has heard up to `mark` needs to be where all are."""
@@ -234,12 +262,13 @@ class PushGroup:
             return CatchUp(b"", skipped=False)
         if self._tail[0].seq <= mark:
             # The chunk before the first missed one is still at hand, so nothing lies between.
-            whole = b"".join(part for sent in missed for part in (sent.before, sent.data))
-            return CatchUp(wrap(whole), skipped=False)
+            # Events went by; where the room stands makes good for them.
+            whole = [part for sent in missed for part in (sent.before, sent.data)]
+            return CatchUp(wrap(b"".join([*whole, *self._of_the_room()])), skipped=False)
         missed = missed[-TAIL:]
         parts = [json_record(DISCONTINUITY, {"media_time": missed[0].media_time, "reason": "slow"})]
         parts.append(record(INIT, self._tail_init))
-        parts.append(json_record(CLOCK, self._clock))
+        parts += (json_record(CLOCK, self._clock), *self._of_the_room())
         parts += [
             part for sent in missed for part in (sent.before if sent is not missed[0] else b"", sent.data)
         ]

@@ -5,6 +5,7 @@ Paths are looked up in a table made at the start, so no request ever touches the
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import hustings
@@ -25,10 +26,20 @@ TYPES = {
     ".md": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".m4a": "audio/mp4",
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
     ".webmanifest": "application/manifest+json",
 }
+EXCERPTS = {
+    "listener": (
+        *("app.", "status.", "state.", "room.", "seats.", "seat.", "role.", "invitation."),
+        *("player.", "ask.", "hand."),
+    ),
+    "replay": ("replay.", "clip."),
+}
+"""Texts that the listener's page needs before Play, and those of recordings and clips:
+i18n/{name}.{lang}.json holds these of i18n/{lang}.json."""
 _COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")
 
 
@@ -43,10 +54,17 @@ class StaticFiles:
                 continue
             body = path.read_bytes()
             compress = kind.startswith(_COMPRESS)
-            name = path.relative_to(folder).as_posix().encode()
-            lasting = Resource(kind, body, (*FOR_EVER, *ANY_ORIGIN), compress=compress)
-            asking = Resource(kind, body, (*ASK_AGAIN, *ANY_ORIGIN), compress=compress, etag=lasting.etag)
-            self._files[name] = (lasting, asking)
+            name = path.relative_to(folder).as_posix()
+            self._add(name, kind, body, compress=compress)
+            if path.parent.name == "i18n" and path.suffix == ".json":
+                for excerpt, beginnings in EXCERPTS.items():
+                    part = _excerpt(body, beginnings)
+                    self._add(f"i18n/{excerpt}.{path.name}", kind, part, compress=compress)
+
+    def _add(self, name: str, kind: str, body: bytes, *, compress: bool) -> None:
+        lasting = Resource(kind, body, (*FOR_EVER, *ANY_ORIGIN), compress=compress)
+        asking = Resource(kind, body, (*ASK_AGAIN, *ANY_ORIGIN), compress=compress, etag=lasting.etag)
+        self._files[name.encode()] = (lasting, asking)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -59,3 +77,10 @@ class StaticFiles:
         lasting, asking = found
         versioned = request.query.startswith(b"v=") or b"&v=" in request.query
         return (lasting if versioned else asking).reply(request)
+
+
+def _excerpt(catalogue: bytes, beginnings: tuple[str, ...]) -> bytes:
+    """The texts of one language whose keys begin so: those of the studio's pages are most of all."""
+    texts: dict[str, str] = json.loads(catalogue)
+    kept = {key: text for key, text in texts.items() if key.startswith(beginnings)}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()

@@ -8,20 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
-from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, silence
+from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Samples, silence
 from hustings.audio.limiter import Limiter
 from hustings.audio.loudness import Leveller
 from hustings.audio.opus import OpusEncoder
-from hustings.bus.messages import Role, SeatReport, TimedEvent
+from hustings.bus.messages import Place, Role, SeatReport, TimedEvent
 from hustings.errors import Refused
+from hustings.stage import places
 from hustings.stage.returns import AUDIBLE_MEAN_SQUARE, PRIVATE_LINGERS, Returns
 from hustings.stage.seat import Seat
+from hustings.stage.tap import Tap, TickRecord
 from hustings.stage.webrtc import rtp
 
 MAX_SEATS = 256
 """Participants remembered; beyond, the one that left longest ago is forgotten."""
+MAX_WAITING = 32
+"""Connected in the green room at once; they do not count as voices."""
+MAX_EVENT_KIND = 32
+"""Characters."""
+MAX_EVENT_DATA = 2048
+"""Bytes of JSON, which is how listeners get it."""
+METER_FRAMES = 10
+"""What a meter shows is the loudest of so many frames: those since it was told last."""
 LATE_START = 0.5
 """Seconds after `live_since` within which going live still begins at media_time 0."""
 _RAMP = (np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES).astype(np.float32)
@@ -44,6 +55,7 @@ class TickOutput:
 
     packets: list[tuple[str, bytes]] = field(default_factory=list)
     program: ProgramFrame | None = None
+    record: TickRecord | None = None
 
 
 def warm_up() -> int:
@@ -101,8 +113,12 @@ class BroadcastEngine:
         self._leveller = Leveller(-16.0, enabled=levelling)
         self._limiter = Limiter(-1.0)
         self._returns = Returns(bitrate, self._limiter.delay)
+        self.tap = Tap(self._limiter.delay)
+        """What is recorded; its policy is the service's to set."""
         self._seats: dict[str, Seat] = {}
         self._sessions: dict[str, _Session] = {}
+        self._ears: dict[str, places.Ear] = {}
+        """By session of those who hear returns."""
         self._events: list[TimedEvent] = []
         self._event_count = 0
         self._wall = wall
@@ -121,25 +137,75 @@ class BroadcastEngine:
         payload_type: int,
         level_id: int,
         returns: bool,
+        place: Place = "stage",
+        aside: str = "",
     ) -> str:
         """A participant's new session takes his seat. Returns the session it replaces, or "".
 
-        Raises Refused (503) when all voices are taken.
+        Raises Refused (503) when all voices, or all places in the green room, are taken.
         """
         seat = self._seats.get(participant_id)
-        taken = sum(1 for other in self._seats.values() if other.session_id and other is not seat)
-        if taken >= self._max_voices:
-            raise Refused(503, "The stage is full", f"{self._max_voices} may speak at once in this room")
+        self._check_room(place, seat)
         if seat is None:
             seat = self._new_seat(participant_id, name, role, muted)
         seat.name, seat.role = name or seat.name, role
         replaced = seat.session_id
         if replaced:
             self.disconnect(replaced)
+        seat.place, seat.aside = place, aside
         seat.sit_down(session_id, payload_type, level_id)
+        seat.on_air = places.on_air(seat, self._seats)
         self._sessions[session_id] = _Session("ingest", seat, returns)
         self.changed = True
         return replaced
+
+    def _check_room(self, place: Place, seat: Seat | None) -> None:
+        others = [other for other in self._seats.values() if other.session_id and other is not seat]
+        taken = sum(1 for other in others if other.place == place)
+        if place == "stage" and taken >= self._max_voices:
+            raise Refused(503, "The stage is full", f"{self._max_voices} may speak at once in this room")
+        if place == "green" and taken >= MAX_WAITING:
+            raise Refused(503, "The green room is full", f"{MAX_WAITING} may wait at once; come back later")
+
+    def place(self, participant_id: str, place: Place, aside: str) -> None:
+        """Where a seat is heard from the next tick on. Raises Refused (404) when there is no such seat.
+
+        How many may sit on the stage is not asked: the studio, who moves them, knows.
+        """
+        seat = self._seats.get(participant_id)
+        if seat is None:
+            raise Refused(404, "No such participant", "nobody of that id has been here")
+        if (seat.place, seat.aside) == (place, aside):
+            return
+        was, seat.place, seat.aside = seat.place, place, aside
+        self.changed = True
+        if was != place:
+            seat.speaking = False
+            if seat.connected:
+                self._event("joined" if place == "stage" else "left", _who(seat))
+
+    def remove(self, participant_id: str) -> str:
+        """Forgets a seat. Returns the session that is to be closed, or ""; of the unknown there is none."""
+        seat = self._seats.get(participant_id)
+        if seat is None:
+            return ""
+        session_id = seat.session_id
+        self.disconnect(session_id)
+        self._forget(participant_id)
+        self.changed = True
+        return session_id
+
+    def announce(self, kind: str, data: dict[str, Any]) -> None:
+        """Puts an event on the timeline, at the present media time. Raises Refused (422)."""
+        if not 0 < len(kind) <= MAX_EVENT_KIND:
+            raise Refused(422, "Not an event", f"a kind has 1 to {MAX_EVENT_KIND} characters", "kind")
+        try:
+            size = len(msgspec.json.encode(data))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Refused(422, "Not an event", "the data cannot be written as JSON", "data") from error
+        if size > MAX_EVENT_DATA:
+            raise Refused(422, "Not an event", f"{size} bytes of data, {MAX_EVENT_DATA} may be", "data")
+        self._event(kind, data)
 
     def listen(self, session_id: str) -> None:
         """A WHEP session: hears the program once live, silence before."""
@@ -153,9 +219,10 @@ class BroadcastEngine:
             return
         self.changed = True
         self._returns.forget(session_id)
+        self._ears.pop(session_id, None)
         if session.seat is not None:
             if session.seat.connected:
-                self._event("left", session.seat)
+                self._tell("left", session.seat)
             session.seat.stand_up()
 
     def mute(self, participant_id: str, muted: bool) -> None:
@@ -166,7 +233,7 @@ class BroadcastEngine:
         if seat.muted != muted:
             seat.muted = muted
             self.changed = True
-            self._event("muted", seat, muted=muted)
+            self._tell("muted", seat, muted=muted)
 
     def go_live(self, live_since: float, wall: float) -> None:
         """Program output begins. Repeating it changes nothing.
@@ -211,20 +278,49 @@ class BroadcastEngine:
             self.media_time += skipped * FRAME_SAMPLES
         if not self._sessions and not self.live:
             return output
-        seats = [s for s in self._seats.values() if s.session_id]
-        frames = np.empty((len(seats), FRAME_SAMPLES), dtype=np.float32)
-        for seat, row in zip(seats, frames, strict=True):
-            before = seat.connected, seat.speaking
-            seat.pull(now, row)
-            if before != (seat.connected, seat.speaking):
-                self._note(seat, *before)
+        heard, frames, voices = self._pull(now)
+        seats = [seat for seat in heard if seat.on_air or seat.moved]
+        frames = frames[: len(seats)]
         total, program = self._mix(seats, frames)
-        packet, private = self._encode_returns(now, seats, frames, total, program)
+        packet, private = self._encode_returns(now, seats, frames, total, program, voices)
         self._address(output, packet, private)
+        output.record = self.tap.take(self._seats.values(), self.live, self.media_time, wall, program)
         if self.live:
             output.program = ProgramFrame(self.broadcast_id, self.media_time, wall, program, packet)
             self.media_time += FRAME_SAMPLES
         return output
+
+    def _pull(self, now: float) -> tuple[list[Seat], np.ndarray, dict[str, Samples]]:
+        """The seats that there is something to hear of, those for the mix first, and their frames; those at
+        rest are left out. And by participant what those say who talk off air."""
+        seated = self._seated()
+        frames = np.empty((len(seated), FRAME_SAMPLES), dtype=np.float32)
+        heard: list[Seat] = []
+        for seat in seated:
+            connected, speaking = seat.connected, seat.speaking
+            if seat.pull(now, frames[len(heard)]):
+                heard.append(seat)
+            if connected != seat.connected or speaking != seat.speaking:
+                self._note(seat, connected, speaking)
+        frames = frames[: len(heard)]
+        Seat.level_and_mute(heard, frames)
+        asides = {seat.aside for seat in seated} | {ear.now.partner for ear in self._ears.values()}
+        voices: dict[str, Samples] = {}
+        for seat, frame in zip(heard, frames, strict=True):
+            if seat.participant_id in asides:
+                voices[seat.participant_id] = frame.copy()
+            if seat.moved:
+                frame *= places.FADE_IN if seat.on_air else places.FADE_OUT
+        return heard, frames, voices
+
+    def _seated(self) -> list[Seat]:
+        """All with a session, those for the mix first; decides who is on air in this tick."""
+        seated = [seat for seat in self._seats.values() if seat.session_id]
+        for seat in seated:
+            was, seat.on_air = seat.on_air, places.on_air(seat, self._seats)
+            seat.moved = was != seat.on_air
+        seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
+        return seated
 
     def _mix(self, seats: list[Seat], frames: np.ndarray) -> tuple[Frame, Frame]:
         """The levelled mix before and after limiting; `frames` are brought to the program's gain too."""
@@ -238,22 +334,58 @@ class BroadcastEngine:
         return levelled, self._limiter.process(levelled)
 
     def _encode_returns(
-        self, now: float, seats: list[Seat], frames: np.ndarray, total: Frame, program: Frame
+        self,
+        now: float,
+        seats: list[Seat],
+        frames: np.ndarray,
+        total: Frame,
+        program: Frame,
+        voices: dict[str, Samples],
     ) -> tuple[bytes, dict[str, bytes]]:
         squares = np.einsum("ij,ij->i", frames, frames).tolist() if seats else []
+        feeds = self._feeds(voices)
         rows: list[int] = []
         for row, (seat, square) in enumerate(zip(seats, squares, strict=True)):
             # Measured in what is mixed, not taken from the sender's word: nobody hears himself.
             if square > AUDIBLE_MEAN_SQUARE * FRAME_SAMPLES:
                 seat.private_until = now + PRIVATE_LINGERS
-            if seat.private_until > now and self._sessions[seat.session_id].returns:
+            private = seat.private_until > now or seat.session_id in feeds
+            if private and self._sessions[seat.session_id].returns:
                 rows.append(row)
-        own_before = np.array([seats[row].previous for row in rows]).reshape(-1, FRAME_SAMPLES)
         keys = [seats[row].session_id for row in rows]
-        result = self._returns.encode(program, total, keys, frames[rows], own_before)
+        own, befores = frames[rows], [seats[row].previous for row in rows]
+        # Who is not in the mix has nothing of his own in it, and yet may hear something of his own.
+        outside = []
+        if feeds:
+            outside = [s for s in self._seats.values() if s.session_id in feeds and s not in seats]
+        if outside:
+            own = np.concatenate((own, np.zeros((len(outside), FRAME_SAMPLES), dtype=np.float32)))
+            keys += [seat.session_id for seat in outside]
+            befores += [seat.previous for seat in outside]
+        own_before = np.array(befores).reshape(-1, FRAME_SAMPLES)
+        result = self._returns.encode(program, total, keys, own, own_before, feeds)
+        for seat in outside:
+            seat.previous = silence()
         for seat, frame in zip(seats, frames, strict=True):
             seat.previous = frame
         return result
+
+    def _feeds(self, voices: dict[str, Samples]) -> dict[str, places.Feed]:
+        """By session, the returns that hold another thing than the mix without oneself. In the tick in which
+        a seat goes on or off air, and in the one after it, that is so, too."""
+        feeds: dict[str, places.Feed] = {}
+        for session_id, session in self._sessions.items():
+            seat = session.seat
+            if seat is None or not session.returns:
+                continue
+            wanted = places.hears(seat, self._seats, self.live)
+            ear = self._ears.get(session_id)
+            if ear is None:
+                ear = self._ears[session_id] = places.Ear(wanted)
+            feed = ear.feed(wanted, voices, seat.moved)
+            if feed is not None:
+                feeds[session_id] = feed
+        return feeds
 
     def _address(self, output: TickOutput, packet: bytes, private: dict[str, bytes]) -> None:
         """Who gets which packet: talkers first, the audience by WHEP last."""
@@ -263,7 +395,8 @@ class BroadcastEngine:
             if session.kind == "egress":
                 audience.append((session_id, for_audience))
             elif session.returns:
-                output.packets.append((session_id, private.get(session_id, packet)))
+                shared = self._silent_packet if self._ears[session_id].silent else packet
+                output.packets.append((session_id, private.get(session_id, shared)))
         output.packets += audience
 
     # --- what is told ------------------------------------------------------------------------------
@@ -276,6 +409,12 @@ class BroadcastEngine:
     def seat_reports(self) -> list[SeatReport]:
         """All seats, connected or not, in order of first arrival."""
         return [seat.report() for seat in self._seats.values()]
+
+    def levels(self) -> dict[str, int]:
+        """For meters: dBov of all who are connected."""
+        return {
+            seat.participant_id: seat.level(METER_FRAMES) for seat in self._seats.values() if seat.connected
+        }
 
     @property
     def egress_sessions(self) -> int:
@@ -290,11 +429,16 @@ class BroadcastEngine:
     def _note(self, seat: Seat, was_connected: bool, was_speaking: bool) -> None:
         self.changed = True
         if seat.connected != was_connected:
-            self._event("joined" if seat.connected else "left", seat)
+            self._tell("joined" if seat.connected else "left", seat)
         if seat.speaking != was_speaking:
-            self._event("speaking", seat, speaking=seat.speaking)
+            self._tell("speaking", seat, speaking=seat.speaking)
 
-    def _event(self, kind: str, seat: Seat, **data: Any) -> None:
+    def _tell(self, kind: str, seat: Seat, **data: Any) -> None:
+        """Something of a participant, for the audience; who waits is none of its business."""
+        if seat.place == "stage":
+            self._event(kind, {**_who(seat), **data})
+
+    def _event(self, kind: str, data: dict[str, Any]) -> None:
         self._event_count += 1
         self._events.append(
             TimedEvent(
@@ -304,7 +448,7 @@ class BroadcastEngine:
                 media_time=self.media_time,
                 wall_clock=self._wall,
                 kind=kind,
-                data={"participant_id": seat.participant_id, "name": seat.name, **data},
+                data=data,
             )
         )
 
@@ -313,10 +457,17 @@ class BroadcastEngine:
             gone = next((key for key, seat in self._seats.items() if not seat.session_id), None)
             if gone is None:
                 raise Refused(503, "The stage is full", f"{MAX_SEATS} participants are known already")
-            del self._seats[gone]
+            self._forget(gone)
         seat = Seat(participant_id, name=name, role=role, muted=muted, levelling=self._levelling)
         self._seats[participant_id] = seat
         return seat
+
+    def _forget(self, participant_id: str) -> None:
+        """A seat is given up; who was to talk aside with it is back on the stage."""
+        self._seats.pop(participant_id, None)
+        for seat in self._seats.values():
+            if seat.aside == participant_id:
+                seat.aside = ""
 
     def _encode_silence(self) -> bytes:
         """An Opus packet of digital silence, for those who may not hear anything yet."""
@@ -325,3 +476,7 @@ class BroadcastEngine:
         packet, _ = returns.encode(silence(), silence(), [], none, none)
         returns.close()
         return packet
+
+
+def _who(seat: Seat) -> dict[str, Any]:
+    return {"participant_id": seat.participant_id, "name": seat.name}

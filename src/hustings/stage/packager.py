@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
 from prometheus_client import Counter
 
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 
 QUEUE_FRAMES = 500
 """10 s of program that may wait for the packager; more is dropped, counted and becomes a gap."""
+
+SILENT = 0.001
+"""Full scale is 1; what has no louder sample (-60 dBFS) counts as silence."""
 
 _dropped = Counter("hustings_stage_packager_dropped_frames_total", "Program frames the packager had to miss.")
 _gaps = Counter(
@@ -52,6 +56,8 @@ class Packager:
         self._aac_bitrate = aac_bitrate
         self._expected = -1
         self._wall_of_zero = 0.0
+        self._loud_until = 0
+        """End of the last frame that was no silence, media time."""
         self._opus: Chunker | None = None
         self._aac: Chunker | None = None
         self._encoder: AacEncoder | None = None
@@ -63,6 +69,8 @@ class Packager:
             self._restart(frame.media_time)
         self._expected = frame.media_time + frame.frame.shape[0]
         self._wall_of_zero = frame.wall_clock - frame.media_time / SAMPLE_RATE
+        if np.abs(frame.frame).max() > SILENT:
+            self._loud_until = self._expected
         return self._push_opus(frame) + self._push_aac(frame)
 
     def finish(self) -> list[MediaChunk]:
@@ -126,6 +134,7 @@ class Packager:
                 duration=chunk.duration,
                 wall_clock=self._wall_of_zero + chunk.media_time / SAMPLE_RATE,
                 data=chunk.data,
+                silent=self._loud_until <= chunk.media_time,
             )
             for chunk in chunks
         ]
@@ -137,10 +146,12 @@ class _Finish:
 
 
 class PackagerThread:
-    """Packages for all broadcasts of the process; `publish` is called in this thread."""
+    """Packages for all broadcasts of the process; `publish` is called in this thread, and so is `finished`,
+    with the broadcast_id, after the last chunk of a broadcast."""
 
-    def __init__(self, publish: Publish) -> None:
+    def __init__(self, publish: Publish, finished: Callable[[str], None] = lambda _: None) -> None:
         self._publish = publish
+        self._finished = finished
         self._queue: queue.Queue[ProgramFrame | _Finish | None] = queue.Queue(QUEUE_FRAMES)
         self._packagers: dict[str, Packager] = {}
         self._lock = threading.Lock()
@@ -176,11 +187,12 @@ class PackagerThread:
                 packager = self._packagers.get(item.broadcast_id)
                 if isinstance(item, _Finish):
                     self._packagers.pop(item.broadcast_id, None)
-            if packager is None:
-                continue
             try:
-                chunks = packager.finish() if isinstance(item, _Finish) else packager.push(item)
-                for chunk in chunks:
-                    self._publish(chunk)
+                if packager is not None:
+                    chunks = packager.finish() if isinstance(item, _Finish) else packager.push(item)
+                    for chunk in chunks:
+                        self._publish(chunk)
+                if isinstance(item, _Finish):
+                    self._finished(item.broadcast_id)
             except Exception:
                 log.exception("packager failed")

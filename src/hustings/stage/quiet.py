@@ -1,79 +1,67 @@
-"""Packets whose sender says that nobody can hear them are not decoded.
+"""A sender whom nobody can hear is at rest: his packets are neither parsed, decoded, levelled nor mixed.
 
 RFC 6464 lets a mixer look at levels before it decodes anything. In a conversation most are silent most of
-the time, and decoding their rooms' noise is most of what they would cost.
+the time, and their rooms' noise is most of what they would cost. The last packets are kept as they came:
+with the first one that counts again they go to the receiver, so that its timing and its decoder stand where
+they would have stood, and no onset is cut.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections import deque
 
-from hustings.audio.frame import FRAME_SAMPLES, Samples
-from hustings.audio.opus import OpusDecoder, packet_duration
+from hustings.errors import Corrupt
+from hustings.stage.webrtc import rtp
 
-QUIET_DBOV = -70.0
-"""At or below this level a packet is quiet; speech close to a microphone lies 40 dB above."""
-PACKETS_BEFORE = 25
-"""Quiet packets in a row that are still decoded (0.5 s), so that pauses between words stay as they are."""
-
-
-class QuietPacket(bytes):
-    """An Opus packet that need not be decoded."""
-
-    __slots__ = ()
+QUIET_LEVEL = 70
+"""-dBov. At or below this level a packet is quiet; speech close to a microphone lies 40 dB above."""
+PACKETS_BEFORE = 35
+"""Idle packets in a row until a sender may rest (0.7 s): pauses between words stay as they are, and what
+still waits in the jitter buffer then (0.1 s) is as quiet."""
+KEPT = 25
+"""Packets kept of a sender at rest, 0.5 s: more than the longest playout delay."""
 
 
-class QuietGate:
-    """Marks the packets of one sender, in order of arrival."""
+class Rest:
+    """One sender at rest. `ssrc`, `payload_type` and `level_id` are what his packets must have.
 
-    def __init__(self) -> None:
-        self._run = 0
+    `any_level`: he is muted, so it does not matter how loud he is.
+    """
 
-    def mark(self, payload: bytes, level_dbov: float | None) -> bytes:
-        """The payload, marked when the sender has said often enough that it is inaudible."""
-        if level_dbov is None or level_dbov > QUIET_DBOV:
-            self._run = 0
-            return payload
-        self._run += 1
-        return QuietPacket(payload) if self._run > PACKETS_BEFORE else payload
+    def __init__(self, ssrc: int, payload_type: int, level_id: int, *, any_level: bool = False) -> None:
+        self.any_level = any_level
+        self._ssrc = ssrc
+        self._payload_type = payload_type
+        self._level_id = level_id
+        self._usual = ssrc.to_bytes(4) + b"\xbe\xde\x00\x01" + bytes((level_id << 4,)) if level_id else b""
+        """SSRC and header extension of a packet with a level and nothing else (RFC 8285 4.2)."""
+        self._kept: deque[tuple[float, bytes]] = deque(maxlen=KEPT)
 
+    def take(self, data: bytes, now: float) -> int | None:
+        """Keeps a packet that may stay unread: its level in -dBov (127 when it has none). None: read it."""
+        if (
+            len(data) > 20
+            and data[0] == 0x90
+            and data[1] == self._payload_type
+            and data[8:17] == self._usual
+            and data[18:20] == b"\x00\x00"
+        ):
+            level = data[17] & 0x7F
+        else:
+            try:
+                packet = rtp.parse(data, self._level_id)
+            except Corrupt:
+                return None
+            if packet.ssrc != self._ssrc or packet.payload_type != self._payload_type or not packet.payload:
+                return None
+            if packet.level is None and not self.any_level:
+                return None
+            level = 127 if packet.level is None else packet.level
+        if level < QUIET_LEVEL and not self.any_level:
+            return None
+        self._kept.append((now, data))
+        return level
 
-class SparingDecoder:
-    """A decoder (audio.receiver.Decoder) that gives silence for quiet packets at no cost."""
-
-    def __init__(self) -> None:
-        self._decoder = OpusDecoder()
-        self._stale = False
-
-    def decode(self, packet: bytes) -> Samples:
-        """float32, shape (n,). Raises Corrupt on garbage."""
-        if isinstance(packet, QuietPacket):
-            self._stale = True
-            return np.zeros(packet_duration(packet), dtype=np.float32)
-        self._refresh()
-        return self._decoder.decode(packet)
-
-    def conceal(self, samples: int = FRAME_SAMPLES) -> Samples:
-        """As OpusDecoder; silence while nothing is decoded."""
-        if self._stale:
-            return np.zeros(samples, dtype=np.float32)
-        return self._decoder.conceal(samples)
-
-    def recover(self, next_packet: bytes, samples: int = FRAME_SAMPLES) -> Samples:
-        """As OpusDecoder."""
-        if isinstance(next_packet, QuietPacket):
-            return self.conceal(samples)
-        self._refresh()
-        return self._decoder.recover(next_packet, samples)
-
-    def reset(self) -> None:
-        self._decoder.reset()
-        self._stale = False
-
-    def close(self) -> None:
-        self._decoder.close()
-
-    def _refresh(self) -> None:
-        """What the decoder remembers is long over: it begins anew, which for Opus takes no ramp-up."""
-        if self._stale:
-            self.reset()
+    def packets(self) -> list[tuple[float, rtp.RtpPacket]]:
+        """What was kept, with the times of arrival, oldest first."""
+        return [(arrived, rtp.parse(data, self._level_id)) for arrived, data in self._kept]

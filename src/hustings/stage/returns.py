@@ -8,11 +8,15 @@ notices nothing; on the way back the program's next packet is made independent o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hustings.audio.frame import FRAME_SAMPLES, Frame, Samples
 from hustings.audio.opus import OpusEncoder
+from hustings.stage.places import Feed, change
 
 PRIVATE_LINGERS = 2.0
 """Seconds a return stays private after its owner was last heard in the mix."""
@@ -58,18 +62,21 @@ class Returns:
         talking: list[str],
         own: NDArray[np.float32],
         own_before: NDArray[np.float32],
+        feeds: Mapping[str, Feed] = MappingProxyType({}),
     ) -> tuple[bytes, dict[str, bytes]]:
         """One tick: the program's packet and the private packets by key.
 
         `program`: limited mix, lagging by `delay`. `total`: the mix before limiting. `talking`: keys of
         those who need a private return; `own`, `own_before`: what each of them put into `total` now and
-        in the tick before, shape (len(talking), 960).
+        in the tick before, shape (len(talking), 960). `feeds`: what else belongs into some of these returns.
         """
         joining = [key for key in talking if key not in self._on_private]
         for key in joining:
             encoder = self._private.get(key) or self._new_encoder()
-            # Before the shared encoder moves on: both decoders are in this state now.
-            encoder.continue_from(self._shared)
+            if key in feeds and feeds[key].afresh:
+                encoder.reset()
+            else:  # before the shared encoder moves on: both decoders are in this state now
+                encoder.continue_from(self._shared)
             self._private[key] = encoder
             self._gains[key] = 1.0
         if self._on_private.difference(talking):
@@ -85,6 +92,9 @@ class Returns:
             minus = np.empty_like(own)
             minus[:, : self._delay] = self._previous_total[split:] - own_before[:, split:]
             minus[:, self._delay :] = total[:split] - own[:, :split]
+            for key, row in zip(talking, minus, strict=True):
+                if key in feeds:
+                    self._blend(row, feeds[key])
             self._limit(talking, minus)
             for key, row in zip(talking, minus, strict=True):
                 packets[key] = self._private[key].encode(row)
@@ -104,6 +114,16 @@ class Returns:
         for key in list(self._private):
             self.forget(key)
         self._shared.close()
+
+    def _blend(self, row: Frame, feed: Feed) -> None:
+        """Brings the mix in `row` to its gain and adds what was added to it, in place."""
+        before, after = feed.program
+        if before != after:
+            row *= change(before, after, self._delay)
+        elif after != 1.0:
+            row *= np.float32(after)
+        if feed.added is not None:
+            row += feed.added
 
     def _limit(self, keys: list[str], rows: NDArray[np.float32]) -> None:
         """Keeps each row under the ceiling in place: gain falls over 1 ms, recovers over about 0.4 s."""

@@ -14,9 +14,10 @@ from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from hustings.audio.level import SILENT_DBOV, SpeakingDetector
 from hustings.audio.loudness import Leveller
 from hustings.audio.receiver import Receiver
-from hustings.bus.messages import Role, SeatReport
+from hustings.bus.messages import Place, Role, SeatReport
 from hustings.errors import Corrupt
-from hustings.stage.quiet import QuietGate, SparingDecoder
+from hustings.stage.loss import LossMeter
+from hustings.stage.quiet import PACKETS_BEFORE, QUIET_LEVEL, Rest
 from hustings.stage.webrtc import rtp
 
 VANISHED_AFTER = 3.0
@@ -24,6 +25,8 @@ VANISHED_AFTER = 3.0
 notices when ICE consent expires, up to 30 s later (RFC 7675 5.1)."""
 NEW_SOURCE_AFTER = 0.2
 """Seconds the known SSRC must have been silent before another one of the same session is believed."""
+MOST_GATHERED = 512
+"""Packets of one tick kept for the recording; the library's queue holds no more of a seat."""
 _FADE_OUT = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 _FADE_IN = np.ascontiguousarray(_FADE_OUT[::-1])
 
@@ -40,7 +43,17 @@ class Seat:
         """The session that speaks from here now; "" for none."""
         self.connected = False
         """Packets are coming."""
+        self.place: Place = "stage"
+        self.aside = ""
+        """With whom he is to talk off air (PlaceParticipant); "" for nobody."""
+        self.on_air = True
+        """Heard in the program, as of the last tick; the engine decides."""
+        self.moved = False
+        """Went on or off air in this tick."""
+        self.voice = False
+        """Somebody speaks here, on air or not."""
         self.speaking = False
+        """... on air: what the audience is told, and what counts as talk time."""
         self.talked_seconds = 0.0
         self.packets_received = 0
         self.packets_rejected = 0
@@ -50,8 +63,14 @@ class Seat:
         self.private_until = -1.0
         """Until when the return feed is the seat's own encode."""
         self.last_packet = -VANISHED_AFTER
+        self.gathered: list[bytes] = []
+        """Packets accepted since `gather`, for the recording."""
+        self._not_gathered = 0
+        self.played: tuple[int, int] | None = None
+        """(SSRC, RTP timestamp) of the sample after this tick's frame; None when nothing was played."""
         self._receiver: Receiver | None = None
-        self._gate = QuietGate()
+        self._rest: Rest | None = None
+        self._idle = 0
         self._ssrc = 0
         self._payload_type = 0
         self._level_id = 0
@@ -60,6 +79,7 @@ class Seat:
         self._leveller = Leveller(-18.0, enabled=levelling)
         self._levels: deque[float] = deque(maxlen=round(1 / FRAME_SECONDS))
         self._concealed_before = 0
+        self._loss = LossMeter()
 
     def sit_down(self, session_id: str, payload_type: int, level_id: int) -> None:
         """A new session speaks from here; nothing of the old one's packets is left."""
@@ -72,15 +92,45 @@ class Seat:
         """The session is over."""
         self.session_id = ""
         self.connected = False
-        self.speaking = False
+        self.voice = self.speaking = False
         self.last_packet = -VANISHED_AFTER
         self.previous = silence()
         self.private_until = -1.0
         self._levels.clear()
         self._forget_source()
 
+    @property
+    def level_id(self) -> int:
+        """Extension id of the level in this session's packets (RFC 6464), 0 for none."""
+        return self._level_id
+
+    def gather(self) -> tuple[list[bytes], int]:
+        """The packets received since the last call, and how many more there were."""
+        packets, self.gathered = self.gathered, []
+        missed, self._not_gathered = self._not_gathered, 0
+        return packets, missed
+
+    def _count(self, data: bytes) -> None:
+        self.packets_received += 1
+        if len(self.gathered) < MOST_GATHERED:
+            self.gathered.append(data)
+        else:
+            self._not_gathered += 1
+
     def receive(self, data: bytes, now: float) -> None:
         """Takes one RTP packet of the seat's session. Never raises for what the network brings."""
+        if self._rest is not None:
+            level = self._rest.take(data, now)
+            if level is not None:
+                self.last_packet = now
+                self._count(data)
+                self._levels.append(SILENT_DBOV if self.muted else -float(level))
+                self._loss.take(data[2] << 8 | data[3], now)
+                return
+            self._wake()
+        self._read(data, now)
+
+    def _read(self, data: bytes, now: float) -> None:
         try:
             packet = rtp.parse(data, self._level_id)
         except Corrupt:
@@ -94,35 +144,89 @@ class Seat:
                 self.packets_rejected += 1
                 return
             self._forget_source()
-            self._receiver, self._ssrc = Receiver(decoder=SparingDecoder()), packet.ssrc
-            self._gate = QuietGate()
+            self._receiver, self._ssrc = Receiver(), packet.ssrc
         self.last_packet = now
+        self._loss.take(packet.sequence, now)
         if packet.payload:  # an empty one only keeps the connection's bindings open
-            self.packets_received += 1
-            level = None if packet.level is None else -float(packet.level)
-            payload = self._gate.mark(packet.payload, level)
-            self._receiver.push(packet.sequence, packet.timestamp, payload, now, level)
+            self._count(data)
+            idle = self.muted or (packet.level is not None and packet.level >= QUIET_LEVEL)
+            self._idle = self._idle + 1 if idle else 0
+            self._push(self._receiver, packet, now)
 
-    def pull(self, now: float, into: NDArray[np.float32]) -> None:
-        """Writes the seat's frame of this tick, levelled and muted, into `into`, shape (960,)."""
+    @staticmethod
+    def _push(receiver: Receiver, packet: rtp.RtpPacket, now: float) -> None:
+        level = None if packet.level is None else -float(packet.level)
+        receiver.push(packet.sequence, packet.timestamp, packet.payload, now, level)
+
+    def pull(self, now: float, into: NDArray[np.float32]) -> bool:
+        """Writes the seat's frame of this tick into `into`, shape (960,), as it came; then `level_and_mute`.
+
+        False: there is nothing to hear, and `into` is as it was.
+        """
         self.connected = bool(self.session_id) and now - self.last_packet < VANISHED_AFTER
-        if self._receiver is None:
-            self.speaking = False
-            into.fill(0.0)
-            return
+        self.played = None
+        if not self._awake(now):
+            return False
+        assert self._receiver is not None
         pulled = self._receiver.pull(now)
+        if pulled.media_time is not None:
+            self.played = (self._ssrc, self._receiver.timestamp(pulled.media_time))
         heard = self._detector.update(pulled.level_dbov, now)
-        self.speaking = heard and self.connected and not self.muted
+        self.voice = heard and self.connected and not self.muted
+        self.speaking = self.voice and self.on_air
         self._levels.append(SILENT_DBOV if self.muted else pulled.level_dbov)
         if self.speaking:
             self.talked_seconds += FRAME_SECONDS
-        if self.muted and self._was_muted:
-            into.fill(0.0)
+        into[:] = pulled.frame
+        return True
+
+    @staticmethod
+    def level_and_mute(seats: list[Seat], frames: NDArray[np.float32]) -> None:
+        """Brings what was pulled, shape (len(seats), 960), to its level and mutes it, in place."""
+        levellers = [seat._leveller for seat in seats]
+        Leveller.process_all(levellers, frames, [seat.voice for seat in seats])
+        for seat, frame in zip(seats, frames, strict=True):
+            if seat.muted and seat._was_muted:
+                frame.fill(0.0)
+            elif seat.muted != seat._was_muted:
+                frame *= _FADE_OUT if seat.muted else _FADE_IN
+                seat._was_muted = seat.muted
+
+    # --- rest ----------------------------------------------------------------------------------------
+
+    def _awake(self, now: float) -> bool:
+        """Whether there is something to pull; where there is not, the seat goes or stays at rest."""
+        if self._receiver is None:
+            self.voice = self.speaking = False
+            return False
+        if self._rest is not None:
+            if self._rest.any_level and not self.muted:
+                self._wake()
+            elif not self.connected:
+                self._levels.clear()
+        elif self._idle > PACKETS_BEFORE and not self.voice and self.private_until <= now:
+            fading = self.muted != self._was_muted
+            if not fading:
+                self._lie_down(self._receiver)
+        return self._rest is None
+
+    def _lie_down(self, receiver: Receiver) -> None:
+        receiver.rest()
+        self._rest = Rest(self._ssrc, self._payload_type, self._level_id, any_level=self.muted)
+        self.previous = silence()
+
+    def _wake(self) -> None:
+        """What came in the last half second goes to the receiver as it came then."""
+        rest, self._rest = self._rest, None
+        self._idle = 0
+        if rest is None or self._receiver is None:
             return
-        into[:] = self._leveller.process(pulled.frame, self.speaking)
-        if self.muted != self._was_muted:
-            into *= _FADE_OUT if self.muted else _FADE_IN
-            self._was_muted = self.muted
+        packets = rest.packets()
+        if packets:
+            self._receiver.resume(packets[0][0])
+        for arrived, packet in packets:
+            self._push(self._receiver, packet, arrived)
+        self._receiver.lead_ends()
 
     def report(self) -> SeatReport:
         """The seat as the studio sees it."""
@@ -139,10 +243,22 @@ class Seat:
             packets_received=self.packets_received,
             frames_concealed=self._concealed_before + (stats.frames_concealed if stats else 0),
             playout_delay_ms=round(1000 * stats.playout_delay, 1) if stats else 0.0,
+            place=self.place,
+            aside=self.aside,
+            loss=round(self._loss.share, 3),
+            jitter_ms=round(1000 * stats.jitter, 1) if stats else 0.0,
         )
+
+    def level(self, frames: int) -> int:
+        """Loudest of so many last frames in whole dBov; -127 while muted."""
+        return round(max(list(self._levels)[-frames:], default=SILENT_DBOV))
 
     def _forget_source(self) -> None:
         receiver, self._receiver = self._receiver, None
+        self.played = None
+        self._rest = None
+        self._idle = 0
+        self._loss = LossMeter()
         if receiver is not None:
             self._concealed_before += receiver.stats.frames_concealed
             receiver.close()

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
     CODECS,
+    AnnounceEvent,
     Codec,
     Done,
     GoLive,
@@ -24,11 +26,16 @@ from hustings.bus.messages import (
     Message,
     MuteParticipant,
     OpenBroadcast,
+    PlaceParticipant,
+    RecordingReady,
+    RemoveParticipant,
     SessionAnswer,
     SessionDelete,
     SessionOffer,
     SessionTrickle,
+    SetRecording,
     StageHello,
+    StageLevels,
     StageReport,
     StopBroadcast,
     TimedEvent,
@@ -39,7 +46,10 @@ from hustings.config import Settings
 from hustings.errors import Refused
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
 from hustings.stage.packager import Packager, PackagerThread, init_segments
+from hustings.stage.record_program import silent_units
+from hustings.stage.recorder import Recorder
 from hustings.stage.sessions import Sessions
+from hustings.stage.tap import Policy, TickRecord
 from hustings.stage.ticker import Ticker
 from hustings.stage.webrtc.peer import MediaDoor
 from hustings.stage.window import MediaWindow
@@ -50,6 +60,11 @@ MAX_BROADCASTS = 16
 """Broadcasts open at once on one stage."""
 KEPT_AFTER_END = 120.0
 """Seconds for which the window of an ended broadcast can still be asked for."""
+RECOVER_AFTER = 20.0
+"""Seconds after its start for which a stage waits for its broadcasts to be opened again; what has no index
+then is over."""
+REPORT_INTERVAL = 1.0
+"""Seconds between two reports of how a recording stands; looked at ten times as often."""
 OUTBOX = 4096
 """Messages that may wait for the event loop; beyond, the oldest is lost and counted."""
 
@@ -67,6 +82,9 @@ class Broadcast:
     windows: dict[Codec, MediaWindow]
     ended: float | None = None
     last_report: StageReport | None = None
+    live_since: float | None = None
+    over: bool = True
+    """Ended for good, not because the stage stops."""
 
 
 class StageService:
@@ -83,17 +101,22 @@ class StageService:
         self._tasks: list[asyncio.Task[None]] = []
         self._opening = asyncio.Lock()
         self.ticker = Ticker(self.stage_id, self)
-        self.packager = PackagerThread(self._chunk)
+        self.packager = PackagerThread(self._chunk, self._packaged)
         self.sessions = Sessions(door, self.ticker)
         self._init: dict[Codec, bytes] = {}
 
     async def start(self) -> None:
         """Starts the threads and serves the bus."""
         self._init = init_segments(warm_up(), self._settings.aac_bitrate)
+        spare = self._settings.record_spare
+        folders = [self._settings.data] + ([Path(spare)] if spare else [])
+        self.recorder = Recorder(folders, self._init, silent_units(self._settings.aac_bitrate), self._ready)
         self.ticker.start()
         self.packager.start()
-        for work in (self._publish_outbox, self.sessions.watch, self._forget_ended):
-            self._tasks.append(asyncio.create_task(_lasting(work)))
+        self.recorder.start()
+        work = (self._publish_outbox, self.sessions.watch, self._forget_ended, self._report, self._recover)
+        for each in work:
+            self._tasks.append(asyncio.create_task(_lasting(each)))
         serve = self._bus.serve
         await serve(subjects.STAGE_OPEN, OpenBroadcast, self.open)
         await serve(subjects.STAGE_LIVE, GoLive, self.go_live)
@@ -102,6 +125,10 @@ class StageService:
         await serve(subjects.STAGE_TRICKLE, SessionTrickle, self.trickle)
         await serve(subjects.STAGE_DELETE, SessionDelete, self.delete)
         await serve(subjects.STAGE_MUTE, MuteParticipant, self.mute)
+        await serve(subjects.STAGE_PLACE, PlaceParticipant, self.place)
+        await serve(subjects.STAGE_REMOVE, RemoveParticipant, self.remove)
+        await serve(subjects.STAGE_ANNOUNCE, AnnounceEvent, self.announce)
+        await serve(subjects.STAGE_RECORD, SetRecording, self.set_recording)
         await serve(subjects.MEDIA_WINDOW, WindowRequest, self.window)
         self._bus.on_reconnect(self._repeat_reports)
         await self._bus.publish(subjects.STAGE_HELLO, StageHello(stage_id=self.stage_id))
@@ -110,9 +137,11 @@ class StageService:
         """Ends all broadcasts' sessions and the threads; what is packaged goes out first."""
         for broadcast_id, broadcast in self._broadcasts.items():
             if broadcast.ended is None:
+                broadcast.over = False
                 await self._end(broadcast_id, broadcast)
         await asyncio.to_thread(self.ticker.stop)
         await asyncio.to_thread(self.packager.stop)
+        await asyncio.to_thread(self.recorder.stop, 2.0)
         await asyncio.sleep(0)
         await self._flush()
         for task in self._tasks:
@@ -150,6 +179,8 @@ class StageService:
         broadcast = Broadcast(engine, windows)
         self._broadcasts[message.broadcast_id] = broadcast
         self.packager.open(Packager(message.broadcast_id, message.epoch, settings.aac_bitrate))
+        engine.tap.policy = Policy(on=message.recording)
+        self.recorder.open(message.broadcast_id, message.slug, message.epoch)
         await self._in_tick(lambda: self.ticker.engines.update({message.broadcast_id: engine}))
         _broadcasts.inc()
         log.info("doors open", room=message.slug, epoch=message.epoch)
@@ -163,6 +194,8 @@ class StageService:
     async def _live(self, broadcast: Broadcast, live_since: float) -> None:
         engine = broadcast.engine
         await self._in_tick(lambda: engine.go_live(live_since, self.ticker.next_wall()))
+        if broadcast.live_since is None:
+            broadcast.live_since = live_since
         log.info("live", room=engine.slug, media_time=engine.media_time)
 
     async def stop_broadcast(self, message: StopBroadcast) -> Done:
@@ -208,6 +241,37 @@ class StageService:
         await self._in_tick(lambda: engine.mute(message.participant_id, message.muted))
         return Done()
 
+    async def place(self, message: PlaceParticipant) -> Done:
+        """Where a participant is heard. Idempotent. Raises Refused: 404 nobody of that id is here."""
+        engine = self._active(message.broadcast_id).engine
+        await self._in_tick(lambda: engine.place(message.participant_id, message.place, message.aside))
+        return Done()
+
+    async def remove(self, message: RemoveParticipant) -> Done:
+        """A participant is no longer of the broadcast. Idempotent."""
+        engine = self._active(message.broadcast_id).engine
+        session_id = await self._in_tick(lambda: engine.remove(message.participant_id))
+        if session_id:
+            await self.sessions.close_all([session_id], "removed")
+        return Done()
+
+    async def announce(self, message: AnnounceEvent) -> Done:
+        """An event on the timeline. Raises Refused: 422."""
+        engine = self._active(message.broadcast_id).engine
+        await self._in_tick(lambda: engine.announce(message.kind, message.data))
+        return Done()
+
+    async def set_recording(self, message: SetRecording) -> Done:
+        """How the broadcast is recorded, from the next tick on. Idempotent."""
+        tap = self._active(message.broadcast_id).engine.tap
+        policy = Policy(message.on, message.off_record, frozenset(message.consents))
+
+        def change() -> None:
+            tap.policy = policy
+
+        await self._in_tick(change)
+        return Done()
+
     async def window(self, message: WindowRequest) -> Window:
         """For edges that come late or missed something."""
         broadcast = self._broadcasts.get(message.broadcast_id)
@@ -217,17 +281,33 @@ class StageService:
 
     # --- Outlet, called in the tick's and the packager's thread ------------------------------------------
 
+    def record(self, broadcast_id: str, record: TickRecord) -> None:
+        self.recorder.tick(broadcast_id, record)
+
     def program(self, frame: ProgramFrame) -> None:
         self.packager.push(frame)
 
     def event(self, event: TimedEvent) -> None:
+        self.recorder.event(event)
         self._post(subjects.timed(event.broadcast_id), event)
 
     def report(self, report: StageReport) -> None:
         self._post(subjects.STAGE_REPORT, report)
 
+    def levels(self, levels: StageLevels) -> None:
+        self._post(subjects.STAGE_LEVELS, levels)
+
     def _chunk(self, chunk: MediaChunk) -> None:
+        self.recorder.chunk(chunk)
         self._post(subjects.media(chunk.broadcast_id, chunk.codec), chunk)
+
+    def _packaged(self, broadcast_id: str) -> None:
+        broadcast = self._broadcasts.get(broadcast_id)
+        if broadcast is not None:
+            self.recorder.finish(broadcast_id, broadcast.live_since, index=broadcast.over)
+
+    def _ready(self, broadcast_id: str, slug: str) -> None:
+        self._post(subjects.RECORDING_READY, RecordingReady(broadcast_id=broadcast_id, slug=slug))
 
     def _post(self, subject: str, message: Message) -> None:
         self._outbox.append((subject, message))
@@ -267,6 +347,29 @@ class StageService:
             if broadcast.last_report is not None:
                 self._outbox.append((subjects.STAGE_REPORT, broadcast.last_report))
         self._posted.set()
+
+    async def _report(self) -> None:
+        """How each recording stands: once a second, and soon after it changes."""
+        told: dict[str, tuple[float, str, str]] = {}
+        while True:
+            now, wall = time.monotonic(), time.time()
+            for broadcast_id, broadcast in list(self._broadcasts.items()):
+                engine = broadcast.engine
+                report = self.recorder.report(broadcast_id, engine.tap.policy, engine.live, wall)
+                if report is None:
+                    told.pop(broadcast_id, None)
+                    continue
+                at, state, problem = told.get(broadcast_id, (0.0, "", ""))
+                if now - at >= REPORT_INTERVAL or (state, problem) != (report.state, report.problem):
+                    told[broadcast_id] = (now, report.state, report.problem)
+                    await self._bus.publish(subjects.RECORDING_REPORT, report)
+            await asyncio.sleep(REPORT_INTERVAL / 10 if told else REPORT_INTERVAL)
+
+    async def _recover(self) -> None:
+        """Once: recordings that an earlier stage has left and nobody goes on with."""
+        await asyncio.sleep(RECOVER_AFTER)
+        await asyncio.to_thread(self.recorder.recover, set(self._broadcasts))
+        await asyncio.Event().wait()
 
     async def _forget_ended(self) -> None:
         while True:

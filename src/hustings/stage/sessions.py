@@ -119,6 +119,8 @@ class Sessions:
                 payload_type=session.peer.offer.payload_type,
                 level_id=session.peer.offer.level_id,
                 returns=session.peer.sends,
+                place=offer.place,
+                aside=offer.aside,
             )
             self._ticker.peers.pop(replaced, None)
         else:

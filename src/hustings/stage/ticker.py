@@ -19,8 +19,9 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
-from hustings.bus.messages import StageReport, TimedEvent
-from hustings.stage.engine import BroadcastEngine, ProgramFrame
+from hustings.bus.messages import StageLevels, StageReport, TimedEvent
+from hustings.stage.engine import METER_FRAMES, BroadcastEngine, ProgramFrame
+from hustings.stage.tap import TickRecord
 from hustings.stage.webrtc.peer import AnsweringPeer
 
 log = structlog.get_logger()
@@ -87,11 +88,15 @@ class TickClock:
 class Outlet(Protocol):
     """Where the tick's results go. Called in the tick's thread; must not wait."""
 
+    def record(self, broadcast_id: str, record: TickRecord) -> None: ...
+
     def program(self, frame: ProgramFrame) -> None: ...
 
     def event(self, event: TimedEvent) -> None: ...
 
     def report(self, report: StageReport) -> None: ...
+
+    def levels(self, levels: StageLevels) -> None: ...
 
 
 class Held(NamedTuple):
@@ -237,6 +242,8 @@ class Ticker:
                 stream.skip(skipped * FRAME_SAMPLES)
             if not held.peer.send(stream.next(payload)):
                 _unsent.inc()
+        if output.record is not None:  # before the program: a chunk finds its ticks known
+            self._outlet.record(engine.broadcast_id, output.record)
         if output.program is not None:
             self._outlet.program(output.program)
         for event in engine.drain_events():
@@ -246,6 +253,10 @@ class Ticker:
             self._reported[engine.broadcast_id] = now
             engine.changed = False
             self._outlet.report(self.report(engine))
+        if self._clock.ticks % METER_FRAMES == 0 and (levels := engine.levels()):
+            self._outlet.levels(
+                StageLevels(broadcast_id=engine.broadcast_id, slug=engine.slug, levels=levels)
+            )
 
     def next_wall(self) -> float:
         """Unix time of the tick that is due next, late or not. Only in the tick's thread."""

@@ -5,38 +5,47 @@ When a method returns, what it did is committed (SQLite: synced to disk) and sur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hustings.errors import HustingsError, Unavailable
+from hustings.errors import Unavailable
 from hustings.rooms import events as e
-from hustings.rooms.commands import Command, Invite
+from hustings.rooms.commands import AskToSpeak, Command, Invite
 from hustings.rooms.decide import decide
-from hustings.rooms.model import Room
-from hustings.rooms.table import RoomStatus, SeatState
+from hustings.rooms.errors import UnknownMember
+from hustings.rooms.model import Broadcast, Details, Room
+from hustings.rooms.table import TABLE, InvitationState, RoomStatus, Verb
 from hustings.store import rows
-from hustings.store.engine import READ_ONLY
-from hustings.store.tables import api_tokens, broadcasts, invitations, participants, rooms
+from hustings.store.connection import reading
+from hustings.store.errors import LinkUsed, SlugTaken, TicketTaken, UnknownLink, UnknownRoom
+from hustings.store.loading import load_rooms
+from hustings.store.saving import LINK, TICKET, add_secret, save
+from hustings.store.tables import (
+    api_tokens,
+    broadcasts,
+    chapters,
+    invitations,
+    off_record,
+    rooms,
+    talk_times,
+    tickets,
+)
+
+__all__ = ["LinkUsed", "SlugTaken", "Store", "TicketTaken", "UnknownLink", "UnknownRoom"]
+
+MAX_BROADCASTS = 50
+"""Past broadcasts that are read at once."""
+MAX_DUE = 100
+"""Invitations whose time has run out that are read at once."""
+
+_EXPIRING = [state.value for state in InvitationState if TABLE.get((state, Verb.EXPIRE)) not in (None, state)]
 
 
-class UnknownRoom(HustingsError):
-    """No room has this slug."""
-
-    def __init__(self, slug: str) -> None:
-        super().__init__("There is no such room.")
-        self.slug = slug
-
-
-class SlugTaken(HustingsError):
-    """Another room has this slug."""
-
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"There is a room '{slug}' already; choose another slug.")
-        self.slug = slug
+type Also = Callable[[AsyncConnection, Room, Room, list[e.Event]], Awaitable[None]]
 
 
 class Store:
@@ -51,9 +60,9 @@ class Store:
 
     # --- rooms -------------------------------------------------------------------------------
 
-    async def create_room(self, slug: str, title: str, scheduled_at: float | None, at: float) -> Room:
-        """A new, scheduled room. Raises SlugTaken."""
-        room = Room(slug, title, RoomStatus.SCHEDULED, created_at=at, scheduled_at=scheduled_at)
+    async def create_room(self, slug: str, details: Details, owner_id: str, at: float) -> Room:
+        """A new, scheduled room of an account (`owner_id`), or an operator's (""). Raises SlugTaken."""
+        room = Room(slug, RoomStatus.SCHEDULED, created_at=at, details=details, owner_id=owner_id)
         values = rows.room_values(room)
         try:
             async with self._engine.begin() as connection:
@@ -76,13 +85,23 @@ class Store:
         return await self._load(None)
 
     async def execute(
-        self, slug: str, command: Command, *, ticket_hash: str = ""
+        self,
+        slug: str,
+        command: Command,
+        *,
+        ticket_hash: str = "",
+        link_hash: str = "",
+        also: Also | None = None,
     ) -> tuple[Room, list[e.Event]]:
-        """Carries out `command`: the room afterwards and what happened. `ticket_hash` goes with Invite.
+        """Carries out `command`: the room afterwards and what happened. An Invite may bring the hashes
+        of a ticket and of a link, AskToSpeak brings that of the ticket the asker made. `also` is called
+        with the rooms before and after and the events, in the transaction that writes them.
 
-        Raises RoomError (nothing was written) or UnknownRoom.
+        Raises RoomError (nothing was written), UnknownRoom, or TicketTaken.
         """
-        assert bool(ticket_hash) == isinstance(command, Invite)
+        assert not link_hash or isinstance(command, Invite)
+        assert not ticket_hash or isinstance(command, Invite | AskToSpeak)
+        assert ticket_hash or not isinstance(command, AskToSpeak)
         try:
             async with self._engine.begin() as connection:
                 # Held until commit, so that two commands to one room follow one another on PostgreSQL
@@ -91,28 +110,156 @@ class Store:
                 room_id = (await connection.execute(query)).scalar_one_or_none()
                 if room_id is None:
                     raise UnknownRoom(slug)
-                room = (await _load_rooms(connection, rooms.c.id == room_id))[0]
+                room = (await load_rooms(connection, rooms.c.id == room_id))[0]
                 happened = decide(room, command)
-                for event in happened:
-                    await _write(connection, room_id, event, ticket_hash)
                 after = e.apply(room, happened)
-                if after.status is not room.status:
-                    await connection.execute(
-                        update(rooms).where(rooms.c.id == room_id).values(status=after.status.value)
-                    )
+                if happened:
+                    await save(connection, room_id, room, after, ticket_hash=ticket_hash, link_hash=link_hash)
+                    if also is not None:
+                        await also(connection, room, after, happened)
         except SQLAlchemyError as error:
             raise _unavailable(error) from error
         return after, happened
+
+    # --- links and tickets -------------------------------------------------------------------
 
     async def find_ticket(self, ticket_hash: str) -> tuple[str, str] | None:
         """Slug and invitation of a ticket, by its hash. Whether it is still good, the room decides."""
         query = (
             select(rooms.c.slug, invitations.c.id)
-            .join_from(invitations, rooms)
-            .where(invitations.c.ticket_hash == ticket_hash)
+            .join_from(tickets, invitations)
+            .join(rooms, rooms.c.id == invitations.c.room_id)
+            .where(tickets.c.hash == ticket_hash, tickets.c.kind == TICKET, tickets.c.revoked_at.is_(None))
         )
         found = await self._read(query)
         return (found[0]["slug"], found[0]["id"]) if found else None
+
+    async def redeem(
+        self, link_hash: str, new_ticket_hash: str, at: float, *, slug: str = ""
+    ) -> tuple[str, str]:
+        """Slug and invitation of a link, to the first who asks: from now on the ticket is good, and the
+        link is not. With `slug`, only a link to this room. Raises LinkUsed or UnknownLink."""
+        query = (
+            select(rooms.c.slug, invitations.c.id, tickets.c.redeemed_at)
+            .join_from(tickets, invitations)
+            .join(rooms, rooms.c.id == invitations.c.room_id)
+            .where(tickets.c.hash == link_hash, tickets.c.kind == LINK, tickets.c.revoked_at.is_(None))
+        )
+        # Who comes late is told so without waiting for the one writer SQLite has.
+        _refuse_link(await self._read(query), slug)
+        try:
+            async with self._engine.begin() as connection:
+                won = await connection.execute(
+                    update(tickets)
+                    .where(tickets.c.hash == link_hash, tickets.c.kind == LINK)
+                    .where(tickets.c.redeemed_at.is_(None), tickets.c.revoked_at.is_(None))
+                    .values(redeemed_at=at)
+                )
+                found = (await connection.execute(query)).mappings().all()
+                if not won.rowcount:
+                    _refuse_link(found, slug)
+                    raise UnknownLink  # revoked in between
+                room_slug, invitation_id = str(found[0]["slug"]), str(found[0]["id"])
+                await add_secret(connection, invitation_id, new_ticket_hash, TICKET, at)
+        except SQLAlchemyError as error:
+            raise _unavailable(error) from error
+        return room_slug, invitation_id
+
+    async def new_link(self, invitation_id: str, link_hash: str, at: float) -> None:
+        """The one good link of an invitation from now on; tickets stay good. Raises UnknownMember."""
+        try:
+            async with self._engine.begin() as connection:
+                await _need_invitation(connection, invitation_id)
+                await connection.execute(
+                    update(tickets)
+                    .where(tickets.c.invitation_id == invitation_id, tickets.c.kind == LINK)
+                    .where(tickets.c.revoked_at.is_(None))
+                    .values(revoked_at=at)
+                )
+                await add_secret(connection, invitation_id, link_hash, LINK, at)
+        except SQLAlchemyError as error:
+            raise _unavailable(error) from error
+
+    async def add_ticket(self, invitation_id: str, ticket_hash: str, at: float) -> None:
+        """One more good ticket for an invitation; may be repeated. Raises UnknownMember, TicketTaken."""
+        try:
+            async with self._engine.begin() as connection:
+                await _need_invitation(connection, invitation_id)
+                query = select(tickets.c.invitation_id, tickets.c.kind).where(tickets.c.hash == ticket_hash)
+                known = (await connection.execute(query)).one_or_none()
+                if known is None:
+                    await add_secret(connection, invitation_id, ticket_hash, TICKET, at)
+                elif tuple(known) != (invitation_id, TICKET):
+                    raise TicketTaken
+        except SQLAlchemyError as error:
+            raise _unavailable(error) from error
+
+    async def due_invitations(self, at: float) -> list[tuple[str, str]]:
+        """Slug and identifier of offers whose time has run out by `at`, oldest first, MAX_DUE at most."""
+        query = (
+            select(rooms.c.slug, invitations.c.id)
+            .join_from(invitations, rooms)
+            .where(invitations.c.expires_at <= at, invitations.c.gone.is_(False))
+            .where(invitations.c.state.in_(_EXPIRING))
+            .order_by(invitations.c.expires_at, invitations.c.id)
+            .limit(MAX_DUE)
+        )
+        return [(row["slug"], row["id"]) for row in await self._read(query)]
+
+    # --- what was ----------------------------------------------------------------------------
+
+    async def broadcasts(self, slug: str) -> list[Broadcast]:
+        """The last MAX_BROADCASTS, newest first, the current one included; none for an unknown room."""
+        newest = (
+            select(broadcasts)
+            .join_from(broadcasts, rooms)
+            .where(rooms.c.slug == slug)
+            .order_by(broadcasts.c.number.desc())
+            .limit(MAX_BROADCASTS)
+        )
+        found = await self._read(newest)
+        marks = rows.chapters_of(
+            await self._read(
+                select(chapters)
+                .where(chapters.c.broadcast_id.in_([row["id"] for row in found]))
+                .order_by(chapters.c.broadcast_id, chapters.c.number)
+            )
+        )
+        off = rows.stretches_of(
+            await self._read(
+                select(off_record)
+                .where(off_record.c.broadcast_id.in_([row["id"] for row in found]))
+                .order_by(off_record.c.broadcast_id, off_record.c.number)
+            )
+        )
+        return [rows.broadcast_of(row, marks.get(row["id"], ()), off.get(row["id"], ())) for row in found]
+
+    async def save_talked(self, broadcast_id: str, seconds: Mapping[str, float]) -> None:
+        """How long each participant has talked in a broadcast; others keep what they had."""
+        if not seconds:
+            return
+        try:
+            async with self._engine.begin() as connection:
+                for participant_id, talked in seconds.items():
+                    where = (
+                        talk_times.c.broadcast_id == broadcast_id,
+                        talk_times.c.participant_id == participant_id,
+                    )
+                    done = await connection.execute(update(talk_times).where(*where).values(seconds=talked))
+                    if not done.rowcount:
+                        values = {
+                            "broadcast_id": broadcast_id,
+                            "participant_id": participant_id,
+                            "seconds": talked,
+                        }
+                        await connection.execute(insert(talk_times).values(**values))
+        except SQLAlchemyError as error:
+            raise _unavailable(error) from error
+
+    async def talked(self, broadcast_id: str) -> dict[str, float]:
+        """Seconds by participant, as saved last."""
+        query = select(talk_times).where(talk_times.c.broadcast_id == broadcast_id)
+        return {row["participant_id"]: row["seconds"] for row in await self._read(query)}
 
     # --- API tokens --------------------------------------------------------------------------
 
@@ -123,7 +270,7 @@ class Store:
                 await connection.execute(
                     update(api_tokens)
                     .where(api_tokens.c.name == name, api_tokens.c.hash != token_hash)
-                    .where(api_tokens.c.revoked_at.is_(None))
+                    .where(api_tokens.c.revoked_at.is_(None), api_tokens.c.account_id.is_(None))
                     .values(revoked_at=at)
                 )
                 known = await connection.execute(
@@ -146,78 +293,26 @@ class Store:
     # --- inside ------------------------------------------------------------------------------
 
     async def _read(self, query: Any) -> Sequence[RowMapping]:
-        try:
-            async with self._reader() as connection:
-                return (await connection.execute(query)).mappings().all()
-        except SQLAlchemyError as error:
-            raise _unavailable(error) from error
+        async with reading(self._engine) as connection:
+            return (await connection.execute(query)).mappings().all()
 
     async def _load(self, condition: Any) -> list[Room]:
-        try:
-            async with self._reader() as connection:
-                return await _load_rooms(connection, condition)
-        except SQLAlchemyError as error:
-            raise _unavailable(error) from error
-
-    def _reader(self) -> AsyncConnection:
-        return self._engine.execution_options(**{READ_ONLY: True}).connect()
+        async with reading(self._engine) as connection:
+            return await load_rooms(connection, condition)
 
 
-async def _load_rooms(connection: AsyncConnection, condition: Any) -> list[Room]:
-    """Whole rooms, four queries whatever their number. `condition` is on `rooms`, or None for all."""
-    where = [] if condition is None else [condition]
-
-    async def fetch(query: Any) -> Sequence[RowMapping]:
-        return (await connection.execute(query.where(*where))).mappings().all()
-
-    newest = select(func.max(broadcasts.c.number)).where(broadcasts.c.room_id == rooms.c.id)
-    current = broadcasts.c.number == newest.correlate(rooms).scalar_subquery()
-    return rows.assemble(
-        await fetch(select(rooms).order_by(rooms.c.slug)),
-        await fetch(select(broadcasts).join_from(broadcasts, rooms).where(current)),
-        await fetch(select(invitations).join_from(invitations, rooms).order_by(invitations.c.offered_at)),
-        await fetch(select(participants).join_from(participants, rooms).order_by(participants.c.taken_at)),
-    )
+def _refuse_link(found: Sequence[RowMapping], slug: str) -> None:
+    """Raises LinkUsed or UnknownLink unless it may be redeemed."""
+    if not found or (slug and found[0]["slug"] != slug):
+        raise UnknownLink
+    if found[0]["redeemed_at"] is not None:
+        raise LinkUsed
 
 
-async def _write(connection: AsyncConnection, room_id: int, event: e.Event, ticket_hash: str) -> None:
-    """Writes what one event changes; the counterpart of `events.apply` (a test compares the two)."""
-    match event:
-        case e.DoorsOpened():
-            count = select(func.count()).where(broadcasts.c.room_id == room_id).scalar_subquery()
-            values = {"id": event.broadcast_id, "room_id": room_id, "opened_at": event.at}
-            await connection.execute(
-                insert(broadcasts).values(**values, number=count + 1, epoch=0, end_reason="")
-            )
-        case e.WentLive():
-            await _set(connection, broadcasts, event.broadcast_id, live_since=event.at)
-        case e.BroadcastEnded():
-            await _set(connection, broadcasts, event.broadcast_id, ended_at=event.at, end_reason=event.reason)
-        case e.BroadcastTakenUp():
-            await _set(connection, broadcasts, event.broadcast_id, epoch=event.epoch)
-        case e.BroadcastPaused() | e.BroadcastResumed():
-            pass  # only the room's status changes
-        case e.InvitationOffered():
-            await connection.execute(
-                insert(invitations).values(rows.offered_values(room_id, event, ticket_hash))
-            )
-        case e.InvitationChanged():
-            await _set(
-                connection, invitations, event.invitation_id, state=event.state.value, changed_at=event.at
-            )
-        case e.SeatTaken():
-            if not await _set(connection, participants, event.participant_id, state=SeatState.SEATED.value):
-                await connection.execute(insert(participants).values(rows.seat_values(room_id, event)))
-        case e.SeatChanged():
-            await _set(connection, participants, event.participant_id, state=event.state.value)
-        case e.MuteChanged():
-            flags = {"muted_self": event.muted_self, "muted_by_host": event.muted_by_host}
-            await _set(connection, participants, event.participant_id, **flags)
-
-
-async def _set(connection: AsyncConnection, table: Any, row_id: str, **values: object) -> int:
-    result = await connection.execute(update(table).where(table.c.id == row_id).values(**values))
-    return result.rowcount
+async def _need_invitation(connection: AsyncConnection, invitation_id: str) -> None:
+    query = select(invitations.c.id).where(invitations.c.id == invitation_id)
+    if (await connection.execute(query)).one_or_none() is None:
+        raise UnknownMember("invitation", invitation_id)
 
 
 def _unavailable(error: SQLAlchemyError) -> Unavailable:

@@ -26,7 +26,7 @@ def kept_secret(data: Path, name: str) -> str:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _create(path)
+            create_once(path, (new_secret() + "\n").encode("ascii"))
         secret = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
@@ -36,13 +36,14 @@ def kept_secret(data: Path, name: str) -> str:
     return secret
 
 
-def _create(path: Path) -> None:
-    """Written aside and then linked, so that nobody ever reads half a secret; the first one wins."""
+def create_once(path: Path, content: bytes) -> None:
+    """A file only its owner reads (0600). Written aside and then linked, so that nobody ever reads half a
+    secret; the first one wins. Raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_secret() + "\n")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):

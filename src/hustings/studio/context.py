@@ -3,14 +3,17 @@
 Every template gets three names:
 
     page: PageContext      language, translation, addresses of assets
-    room: RoomView         (room.html, speaker.html; in error.html only when the room is known)
-    and the page's own one: rooms (rooms.html), speaker (speaker.html), problem (error.html)
+    room: RoomView         (room.html, console.html; in error.html only when the room is known)
+    and the page's own one: rooms (rooms.html), speaker (console.html), problem (error.html)
 
 | template      | served at                                   | names                     |
 |---------------|---------------------------------------------|---------------------------|
 | room.html     | audience door /r/{slug}                     | page, room, state_json    |
+| clip.html     | audience door /r/{slug}/clip/... (its marks are filled there) | page, room, mark, embed |
+| replay.html   | audience door /r/{slug}/replay/, .../{broadcast}/ (filled there) | page, room, mark, each |
+| recordings.html | audience door /r/{slug}/recordings (filled there) | page, room, mark, each |
 | rooms.html    | audience door /                             | page, rooms               |
-| speaker.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
+| console.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
 | studio.html   | studio door /                               | page, rooms               |
 | error.html    | studio door, any page that cannot be shown  | page, problem             |
 
@@ -31,10 +34,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hustings.archive.about import About
+
 type Lang = Literal["de", "en"]
 LANGS: tuple[Lang, ...] = ("de", "en")
 
-type Status = Literal["scheduled", "open", "live", "paused", "ended"]
+type Status = Literal["scheduled", "open", "live", "paused", "ended", "cancelled"]
 type InvitationState = Literal["offered", "seen", "accepted", "declined", "withdrawn", "expired"]
 type SeatRole = Literal["host", "cohost", "speaker", "listener"]
 
@@ -78,6 +83,8 @@ class ParticipantView:
     """Muted for any reason: by himself or by a host."""
     muted_by_host: bool = False
     talked_seconds: float = 0.0
+    clock_until: str = ""
+    """When this speaker's clock runs out, ISO 8601 UTC; "" without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +96,118 @@ class InvitationView:
     state: InvitationState
     since: str
     """When it came into this state, ISO 8601 UTC."""
+    id: str = ""
+    word: str = ""
+    """What the invited wants everybody to read beside the answer."""
+    proposed_at: str = ""
+    """Another time the invited proposes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicView:
+    """A point of the agenda."""
+
+    id: str
+    title: str
+    minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterView:
+    """A topic begun while live."""
+
+    title: str
+    at: str
+    media_time: float
+    """Seconds since the broadcast went live."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedView:
+    """An address the host pinned. Only http and https: checked where it came in."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandsView:
+    """Requests to speak, by number only: a name is the hosts' business until its owner is on the stage."""
+
+    open: bool = False
+    queue: tuple[str, ...] = ()
+    """request_id of all who wait, next first."""
+    called: tuple[str, ...] = ()
+    """... of all who were brought up and have not come yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """A listener's question that everybody may read."""
+
+    id: str
+    text: str
+    name: str
+    votes: int
+    state: Literal["open", "chosen", "answered"]
+    asked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionsView:
+    """Questions of the audience: chosen first, then by votes; the first 50."""
+
+    open: bool = False
+    moderated: bool = False
+    asked: int = 0
+    """All that were ever asked in this broadcast, those that are not shown included."""
+    list: tuple[QuestionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingView:
+    """What the hosts have decided about what is on air; whether it works is theirs to see."""
+
+    state: Literal["on", "off_record", "off"]
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """Something that went wrong while a broadcast was on; `what` as in docs/api.md."""
+
+    at: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartView:
+    """How a broadcast began, or is to begin. Times are ISO 8601 UTC, those that were measured to the
+    millisecond; "" when not (yet)."""
+
+    planned_at: str = ""
+    doors_due: str = ""
+    """When doors open by themselves."""
+    live_due: str = ""
+    """When it goes live by itself."""
+    opened_at: str = ""
+    speaker_at: str = ""
+    """When the first speaker was connected on the stage."""
+    live_at: str = ""
+    sound_at: str = ""
+    """When the first sound left an edge."""
+    late_seconds: float | None = None
+    """`live_at` less `planned_at`."""
+    incidents: tuple[IncidentView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LinksView:
-    """Where the sound is; "" for what does not exist now. Paths of the audience door, but `whep` is
-    absolute (another door). From doors open: page, state, live; while live: all."""
+    """Where the sound is; "" for what does not exist now. Paths of the audience door, but `whep` and
+    `whip` are absolute (another door). Always: page, state, embed, whip; from doors open also live;
+    while live also the other ways to the sound; with a time planned, calendar; once something was asked,
+    questions_log; once a broadcast was recorded, replay; where the
+    audience door's address is known, feed (its podcast) and feed_host (that of all rooms of its owner)."""
 
     page: str = ""
     state: str = ""
@@ -103,6 +216,15 @@ class LinksView:
     stream_ogg: str = ""
     stream_aac: str = ""
     whep: str = ""
+    whip: str = ""
+    calendar: str = ""
+    embed: str = ""
+    questions_log: str = ""
+    replay: str = ""
+    feed: str = ""
+    feed_host: str = ""
+    start: str = ""
+    hold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +250,50 @@ class RoomView:
     links: LinksView = LinksView()
     audience_url: str = ""
     """Absolute address of the room's page, for OpenGraph and sharing; "" when it is not known."""
+    description: str = ""
+    """Several lines of plain text."""
+    language: str = ""
+    """BCP 47, of what is spoken; "" when nobody said."""
+    time_zone: str = ""
+    """IANA zone the time was planned in; "" means UTC."""
+    weekly: bool = False
+    cover: str = ""
+    """Path of the picture at the audience door; "" without one."""
+    topics: tuple[TopicView, ...] = ()
+    topic_id: str = ""
+    """The topic spoken about now; "" before the first."""
+    chapters: tuple[ChapterView, ...] = ()
+    pinned: tuple[PinnedView, ...] = ()
+    locked: bool = False
+    """Nobody new comes on the stage."""
+    equal_time: bool = False
+    """Whether pages compare talk times."""
+    hands: HandsView = HandsView()
+    questions: QuestionsView = QuestionsView()
+    recording: RecordingView | None = None
+    """While on air."""
+    replay: About | None = None
+    """Its last recording."""
+    kept_until: str = ""
+    """When the recording will be deleted; "" when nobody has said so."""
+    start: StartView | None = None
+    """How it began, or is to begin."""
+    stream: str = ""
+    seq: int = 0
+    """The last event that is in here; see feed.py."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerView:
-    """Addresses (path-absolute, studio door) the speaker page's script needs. The ticket is in the
+    """Addresses (path-absolute, studio door) the console's script needs. The ticket is in the
     address's fragment and must be sent as `Authorization: Bearer <ticket>`, never in an address.
 
-    me:      POST {} -> 200 {id, name, role, invitation, muted, muted_by_host}; marks the invitation as
-             seen. 401 when the ticket is unknown or no longer good.
-    answer:  POST {"answer": "accepted" | "declined"} -> 200, as `me`. Connecting by WHIP also accepts.
-    mute:    POST {"muted": true|false} -> 200, as `me`.
+    api:     base of the room's API, see docs/api.md.
     whip:    WHIP, RFC 9725. 409 problem+json while doors are closed (try again when the events say open).
-    events:  WebSocket; first message {"ticket": "..."}; then {"type": "state", "state": <as state.json>,
-             "me": <as me>} on connect and on change, {"type": "ping"} every 15 s; nothing to answer.
-             Close codes: 4401 ticket unknown, 4404 room unknown, 1013 too many sockets, try later.
+    events:  WebSocket, see docs/api.md; the page's side is js/room_events.js.
     """
 
-    me: str
-    answer: str
-    mute: str
+    api: str
     whip: str
     events: str
 

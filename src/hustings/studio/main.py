@@ -5,61 +5,121 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hustings.archive.open_store import open_objects
 from hustings.bus import subjects
 from hustings.bus.client import Bus
-from hustings.bus.messages import AudienceReport, RoleReady, RoomsSnapshotRequest, StageHello, StageReport
+from hustings.bus.messages import (
+    AudienceReport,
+    DownloadReport,
+    EditReport,
+    FirstSound,
+    JobsDue,
+    RecordingDeleted,
+    RecordingReady,
+    RecordingReport,
+    RecordingWithheld,
+    RoleReady,
+    RoomsSnapshotRequest,
+    StageHello,
+    StageLevels,
+    StageReport,
+)
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
 from hustings.errors import UsageError
 from hustings.ids import secret_hash
 from hustings.role import role_runtime
+from hustings.store.accounts import AccountStore
+from hustings.store.deletions import DeletionStore
+from hustings.store.edits import EditStore
 from hustings.store.engine import database_url, open_engine
+from hustings.store.jobs import Jobs
 from hustings.store.migrations import upgrade
+from hustings.store.questions import QuestionStore
+from hustings.store.starts import StartStore
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
+from hustings.store.webhooks import WebhookStore
+from hustings.studio.accounts.entry import Entry
+from hustings.studio.accounts.service import Accounts
 from hustings.studio.app import create_app
 from hustings.studio.assets import Assets
+from hustings.studio.clips import Clips
+from hustings.studio.covers import Covers
+from hustings.studio.downloads import Downloads
+from hustings.studio.edits import Edits
+from hustings.studio.feeds import Feeds
+from hustings.studio.holds import Holds
+from hustings.studio.host_feeds import HostFeeds
 from hustings.studio.i18n import load_texts
+from hustings.studio.lateness import watch_loop
+from hustings.studio.listeners import Listeners, accepts
+from hustings.studio.podcasts import Podcasts
 from hustings.studio.publisher import Publisher
 from hustings.studio.renderer import Renderer
+from hustings.studio.replays import Replays
+from hustings.studio.room_files import RoomFiles
 from hustings.studio.service import OPERATOR, Studio
 from hustings.studio.sessions import SessionIds
+from hustings.studio.shelf import Shelf
+from hustings.studio.starter import starter
+from hustings.studio.starts import Starts
+from hustings.studio.talk_times import TalkTimes
+from hustings.studio.trusted_time import clock_is_held, since_boot
 from hustings.studio.urls import Urls
+from hustings.studio.webhooks.recordings import RecordingHooks
+from hustings.studio.webhooks.sender import Sender
+from hustings.studio.webhooks.service import Webhooks
+from hustings.tls import HSTS, server_tls
+
+if TYPE_CHECKING:
+    from hustings.tls.server import ServerTls
 
 log = structlog.get_logger()
 
 GRACE = 2
 """Seconds open requests and sockets get at shutdown; without a bound uvicorn waits for ever."""
 HOUSEKEEPING = 1.0
+EXPIRING = 15.0
+TIDYING = 60.0
+"""Seconds between two times that what has run out is removed from the database."""
 
 
 async def run_studio(settings: Settings) -> None:
     """Serves the studio door until SIGTERM or SIGINT."""
     async with role_runtime("studio", settings) as runtime:
+        tls = server_tls(settings, SystemClock())
         door = _listen(settings.studio_door)
         with contextlib.closing(door):
             host, port = door.getsockname()[:2]
             urls = Urls(settings, studio_port=port)
-            async with studio_app(runtime.bus, settings, SystemClock(), urls) as app:
-                server = _Server(server_config(app))
+            held = since_boot, clock_is_held
+            async with studio_app(runtime.bus, settings, SystemClock(), urls, held) as app:
+                server = _Server(server_config(app, tls, hsts=bool(settings.domain)))
                 serving = asyncio.create_task(server.serve(sockets=[door]))
                 stopping = asyncio.create_task(runtime.stopped.wait())
+                watching = asyncio.create_task(tls.watch()) if tls else None
                 while not server.started and not serving.done():
                     await asyncio.sleep(0.01)
                 await runtime.ready(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()
+                if watching is not None:
+                    watching.cancel()
                 server.should_exit = True
                 await serving
 
 
-def server_config(app: FastAPI) -> uvicorn.Config:
+def server_config(app: FastAPI, tls: ServerTls | None = None, *, hsts: bool = False) -> uvicorn.Config:
     """How uvicorn serves the studio door."""
     return uvicorn.Config(
         app,
@@ -74,12 +134,20 @@ def server_config(app: FastAPI) -> uvicorn.Config:
         ws_ping_timeout=20,
         # Nobody but a proxy on this machine may say whom it speaks for.
         forwarded_allow_ips="127.0.0.1",
+        ssl_context_factory=(lambda _config, _default: tls.swapping()) if tls else None,
+        headers=[("Strict-Transport-Security", HSTS)] if hsts else None,
     )
 
 
 @contextlib.asynccontextmanager
-async def studio_app(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> AsyncIterator[FastAPI]:
-    """The application with its database migrated and loaded and its bus served; closed in order."""
+async def studio_app(
+    bus: Bus,
+    settings: Settings,
+    clock: Clock,
+    urls: Urls,
+    held: tuple[Callable[[], float], Callable[[], bool]] | None = None,
+) -> AsyncIterator[FastAPI]:
+    """With its database migrated and loaded and its bus served. `held`: two arguments of TrustedTime."""
     settings.data.mkdir(parents=True, exist_ok=True)
     engine = open_engine(database_url(settings))
     store = Store(engine)
@@ -87,25 +155,67 @@ async def studio_app(bus: Bus, settings: Settings, clock: Clock, urls: Urls) -> 
         await upgrade(engine)
         token = operator_token(settings.data)
         await store.keep_token(secret_hash(token), "data folder", OPERATOR, clock.wall())
-        ids = SessionIds(kept_secret(settings.data, "session-key").encode())
-        studio = Studio(store, bus, clock, settings, urls, ids)
+        key = kept_secret(settings.data, "session-key").encode()
+        studio = Studio(store, bus, clock, settings, urls, SessionIds(key), key)
+        accounts = Accounts(AccountStore(engine), clock)
+        entry = Entry(accounts, settings.data)
+        await entry.prepare()
         await studio.load()
+        listeners = Listeners(studio, QuestionStore(engine), bus)
+        await listeners.questions.load()
         assets = Assets()
         renderer = Renderer(load_texts(), assets)
-        publisher = Publisher(studio.board, bus, renderer, urls, clock)
+        feeds = Feeds(studio.board, bus, urls, clock)
+        studio.on_events(feeds.happened)
+        publisher = Publisher(feeds, studio.board, bus, renderer, urls, clock)
+        publisher.accepts = accepts
+        publisher.add(listeners.questions.pages)
+        publisher.add(RoomFiles(Covers(settings.data / "covers"), urls, clock).of)
+        publisher.add(Holds(settings.data / "hold").pages)
+        recordings = await _recordings(bus, engine, studio, publisher, renderer)
+        starts = await _starts(bus, engine, studio, publisher)
+        by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
+        talk_times = TalkTimes(studio.board, store)
+        await talk_times.load()
         # An edge takes a room that is missing from the snapshot for removed: so none before all are there.
         await publisher.publish_due()
         await _subscribe(bus, studio, publisher)
-        tasks = [asyncio.create_task(publisher.run()), asyncio.create_task(_keep_house(studio))]
-        try:
-            yield create_app(studio, publisher, renderer, assets)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await studio.link.close()
+        app = create_app(studio, accounts, entry, publisher, renderer, assets)
+        app.state.downloads, app.state.shelf = recordings.downloads, recordings.shelf
+        app.state.edits = recordings.edits
+        await recordings.subscribe(bus)
+        await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
+        app.state.starts = starts
+        app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
+        app.state.listeners, app.state.questions = listeners, listeners.questions
+        listeners.on_reactions(app.state.sockets.reacted)
+        await listeners.serve()
+        work = (
+            *(by_itself.run(), starts.run()),
+            *(feeds.run(), publisher.run(), talk_times.run(), *recordings.run()),
+            *(_keep_house(studio), _expire_offers(studio), studio.absences.run()),
+            *(listeners.run(), watch_loop(), webhooks.run(), _tidy(accounts, webhooks)),
+        )
+        async with _at_work(work, (talk_times.save, studio.link.close)):
+            yield app
     finally:
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _at_work(
+    work: Iterable[Coroutine[Any, Any, None]], last: Iterable[Callable[[], Awaitable[None]]]
+) -> AsyncIterator[None]:
+    """All of it goes on meanwhile; `last` comes after it."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in last:
+            await each()
 
 
 async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
@@ -115,9 +225,110 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
 
     await bus.subscribe(subjects.STAGE_HELLO, StageHello, studio.stage_said_hello)
     await bus.subscribe(subjects.STAGE_REPORT, StageReport, studio.stage_reported)
+    await bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, studio.recording_reported)
     await bus.subscribe(subjects.AUDIENCE_REPORT, AudienceReport, studio.audience_reported)
     await bus.serve(subjects.ROOMS_SNAPSHOT, RoomsSnapshotRequest, publisher.snapshot)
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
+
+
+async def _starts(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher) -> Starts:
+    """The record of how broadcasts began. Subscribed before the board: it compares with what was before."""
+    starts = Starts(studio.board, StartStore(engine), studio.clock, publisher.renew)
+    await starts.load()
+    publisher.add(starts.pages)
+    await bus.subscribe(subjects.STAGE_HELLO, StageHello, starts.stage_said_hello)
+    await bus.subscribe(subjects.STAGE_REPORT, StageReport, starts.stage_reported)
+    await bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, starts.recording_reported)
+    await bus.subscribe(subjects.AUDIENCE_REPORT, AudienceReport, starts.audience_reported)
+    await bus.subscribe(subjects.AUDIENCE_SOUND, FirstSound, starts.first_sound)
+    await bus.subscribe(subjects.ROLE_READY, RoleReady, starts.role_ready)
+    bus.on_reconnect(starts.bus_was_lost)
+    return starts
+
+
+def _waker(bus: Bus) -> Callable[[JobsDue], Awaitable[None]]:
+    async def wake(message: JobsDue) -> None:
+        await bus.publish(subjects.JOBS_DUE, message)
+
+    return wake
+
+
+@dataclass(frozen=True, slots=True)
+class _Recordings:
+    """What has to do with recordings that are over."""
+
+    shelf: Shelf
+    replays: Replays
+    downloads: Downloads
+    edits: Edits
+
+    def run(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self.replays.run(), self.downloads.run(), self.shelf.run(), self.edits.run()
+
+    async def subscribe(self, bus: Bus) -> None:
+        await bus.subscribe(subjects.RECORDING_READY, RecordingReady, self.replays.ready)
+        await bus.subscribe(subjects.RECORDING_READY, RecordingReady, self.downloads.ready)
+        await bus.subscribe(subjects.DOWNLOAD_REPORT, DownloadReport, self.downloads.reported)
+        await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, self.shelf.deleted)
+        await bus.subscribe(subjects.EDIT_REPORT, EditReport, self.edits.reported)
+
+
+async def _recordings(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, renderer: Renderer
+) -> _Recordings:
+    """With the pages and feeds that tell of them, and what was given up before."""
+    data, board, jobs = studio.settings.data, studio.board, Jobs(engine)
+    wake = _waker(bus)
+    board.keep_days = studio.settings.keep_days
+    shelf = Shelf(data, board, DeletionStore(engine), jobs, wake, studio.clock)
+    await shelf.load()
+    replays = Replays(data, board, renderer, shelf.gone)
+    downloads = Downloads(data, board, jobs, wake, publisher.renew, studio.clock, shelf.gone)
+    podcasts = Podcasts(downloads.recordings, studio.urls, studio.clock, renderer.texts)
+    publisher.add(replays.pages)
+    publisher.add(Clips(renderer).pages)
+    publisher.add(podcasts.pages)
+    publisher.add_lists(HostFeeds(board.rooms, downloads.recordings, studio.urls, renderer.texts).pages)
+    shelf.on_change(replays.look)
+    shelf.on_change(downloads.look)
+
+    async def withheld(message: RecordingWithheld) -> None:
+        await bus.publish(subjects.RECORDING_WITHHELD, message)
+
+    edits = Edits(
+        *(data, shelf, EditStore(engine), jobs, wake, withheld, studio.clock),
+        levelling=studio.settings.levelling,
+        objects=open_objects(studio.settings, hasty=True),
+    )
+    edits.on_publish(downloads.published)
+    await edits.load()
+    return _Recordings(shelf, replays, downloads, edits)
+
+
+async def _webhooks(bus: Bus, engine: AsyncEngine, studio: Studio, key: bytes) -> Webhooks:
+    """Told of each command in its transaction, and of what becomes of recordings."""
+    private = studio.settings.webhook_private
+    webhooks = Webhooks(
+        WebhookStore(engine), Jobs(engine), studio.clock, studio.urls, key, Sender(private), private
+    )
+    await webhooks.load()
+    studio.also = webhooks.also
+    studio.on_events(webhooks.committed)
+    hooks = RecordingHooks(webhooks, studio.board.room, studio.urls)
+    await bus.subscribe(subjects.RECORDING_READY, RecordingReady, hooks.ready)
+    await bus.subscribe(subjects.DOWNLOAD_REPORT, DownloadReport, hooks.made)
+    await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, hooks.deleted)
+    return webhooks
+
+
+async def _tidy(accounts: Accounts, webhooks: Webhooks) -> None:
+    while True:
+        try:
+            await accounts.tidy()
+            await webhooks.tidy()
+        except Exception:
+            log.exception("tidying failed")
+        await asyncio.sleep(TIDYING)
 
 
 async def _keep_house(studio: Studio) -> None:
@@ -128,6 +339,16 @@ async def _keep_house(studio: Studio) -> None:
             await studio.link.watch()
         except Exception:
             log.exception("housekeeping failed")
+
+
+async def _expire_offers(studio: Studio) -> None:
+    """Nobody waits for it: an offer past its time is refused before that is written down."""
+    while True:
+        await asyncio.sleep(EXPIRING)
+        try:
+            await studio.expire_due()
+        except Exception:
+            log.exception("expiring failed")
 
 
 class _Server(uvicorn.Server):
@@ -143,6 +364,8 @@ def _listen(door: str) -> socket.socket:
     host, port = host_port(door)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=512)
+        # "::" means all addresses, IPv4's too, as at the audience's door.
+        both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=512, dualstack_ipv6=both)
     except OSError as error:
         raise UsageError(f"The studio door {door} cannot be opened: {error.strerror}.") from error

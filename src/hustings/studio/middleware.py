@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from hustings.studio.problems import problem
 
 MAX_BODY = 64 * 1024
 """Bytes. An offer of a browser has 2-10 kB, a request of the API far less."""
+MAX_COVER = 8 * 1024 * 1024
+"""... but a room's picture or hold music, which are taken only from whoever conducts the room."""
+_COVER = re.compile(r"/api/rooms/[a-z0-9-]{1,64}/(?:cover|hold)")
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -33,14 +37,17 @@ _CORS = {
         "Location, ETag, Link, Retry-After, WWW-Authenticate, Accept-Post, Accept-Patch"
     ),
 }
+_OWN_SEAT = re.compile(r"/api/rooms/[^/]+/(?:me|me/consent|participants/me/mute)")
+"""What a listener who was brought up needs at the audience's door, with a ticket and never with a cookie."""
 _PREFLIGHT = {
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Hustings-Device, If-Match",
     "Access-Control-Max-Age": "86400",
 }
 
 
 class BodyLimit:
-    """413 for more than MAX_BODY bytes, whether announced or not. Nothing more than that is read."""
+    """413 for more than MAX_BODY bytes (MAX_COVER of a picture), whether announced or not. Nothing more
+    than that is read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -49,9 +56,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        picture = scope["method"] == "PUT" and _COVER.fullmatch(scope["path"]) is not None
+        limit = MAX_COVER if picture else MAX_BODY
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdigit() or len(announced) > 18 or int(announced) > MAX_BODY:
-            await _too_large()(scope, receive, send)
+        if not announced.isdigit() or len(announced) > 18 or int(announced) > limit:
+            await _too_large(limit)(scope, receive, send)
             return
         seen = 0
 
@@ -59,19 +68,19 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY:
-                raise HTTPException(413, f"At most {MAX_BODY} bytes.")
+            if seen > limit:
+                raise HTTPException(413, f"At most {limit} bytes.")
             return message
 
         await self.app(scope, limited, send)
 
 
-def _too_large() -> ASGIApp:
+def _too_large(limit: int) -> ASGIApp:
     # Closing tells the client to stop sending; the unread rest is dropped with the connection.
     return problem(
         413,
         "The body is too large",
-        f"At most {MAX_BODY} bytes.",
+        f"At most {limit} bytes.",
         "body",
         headers={"Connection": "close", **_SECURITY, **_CORS},
     )
@@ -88,7 +97,7 @@ class ResponseHeaders:
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
-        media = path.startswith(("/whip/", "/whep/"))
+        media = path.startswith(("/whip/", "/whep/")) or _OWN_SEAT.fullmatch(path) is not None
         if media and scope["method"] == "OPTIONS":
             await _preflight(path, scope, receive, send)
             return
@@ -109,11 +118,12 @@ async def _preflight(path: str, scope: Scope, receive: Receive, send: Send) -> N
     """An endpoint takes POST, a session PATCH and DELETE; Accept-Post says what (RFC 9725 section 4.2)."""
     from starlette.responses import Response
 
-    session = path.count("/") > 2
+    api = path.startswith("/api/")
+    session = not api and path.count("/") > 2
     methods = "PATCH, DELETE, OPTIONS" if session else "POST, OPTIONS"
     accepts = (
         {"Accept-Patch": "application/trickle-ice-sdpfrag"} if session else {"Accept-Post": "application/sdp"}
     )
-    headers = {**_SECURITY, **_CORS, **_PREFLIGHT, **accepts}
+    headers = {**_SECURITY, **_CORS, **_PREFLIGHT, **({} if api else accepts)}
     headers |= {"Allow": methods, "Access-Control-Allow-Methods": methods}
     await Response(status_code=204, headers=headers)(scope, receive, send)

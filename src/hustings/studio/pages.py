@@ -8,19 +8,18 @@ from starlette.responses import Response
 
 from hustings.ids import is_slug
 from hustings.studio import public
-from hustings.studio.api import request_base
+from hustings.studio.api_state import request_base
 from hustings.studio.assets import Assets
 from hustings.studio.auth import TheStudio
 from hustings.studio.context import Lang
 from hustings.studio.i18n import choose_language
 from hustings.studio.problems import from_http
-from hustings.studio.publisher import Publisher
 from hustings.studio.renderer import Renderer
 
 router = APIRouter(include_in_schema=False)
 
 _HTML = "text/html; charset=utf-8"
-_MACHINE_DOORS = ("/api/", "/whip/", "/whep/", "/static/")
+_MACHINE_DOORS = ("/api/", "/whip/", "/whep/", "/static/", "/covers/")
 
 
 def _html(body: bytes, status: int = 200) -> Response:
@@ -31,15 +30,6 @@ def _renderer(request: Request) -> Renderer:
     renderer = request.app.state.renderer
     assert isinstance(renderer, Renderer)
     return renderer
-
-
-@router.api_route("/", methods=["GET", "HEAD"])
-async def studio_page(request: Request) -> Response:
-    """What this door is, and the rooms."""
-    publisher = request.app.state.publisher
-    assert isinstance(publisher, Publisher)
-    views = publisher.listed(request.app.state.studio.clock.monotonic())
-    return _html(_renderer(request).studio(views, _lang(request)))
 
 
 @router.api_route("/s/{slug}", methods=["GET", "HEAD"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 import structlog
@@ -12,8 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from hustings.errors import Refused, Unavailable
-from hustings.rooms.errors import DoorsClosed, IllegalCommand, OnlyYourself, RoomError, TooMany, UnknownMember
-from hustings.store.store import SlugTaken, UnknownRoom
+from hustings.rooms.errors import (
+    DoorsClosed,
+    IllegalCommand,
+    OnlyYourself,
+    PersonBanned,
+    RoomError,
+    StageLocked,
+    TooMany,
+    UnknownMember,
+)
+from hustings.store.store import LinkUsed, SlugTaken, UnknownLink, UnknownRoom
 from hustings.studio.text import utc
 
 log = structlog.get_logger()
@@ -30,10 +40,28 @@ _TITLES = {
 
 
 class Unauthorized(Refused):
-    """No token or ticket, or an unknown one: 401 with a challenge (RFC 6750 section 3)."""
+    """No token or ticket, or an unknown one: 401 with a challenge (RFC 6750 section 3). `state`: what became
+    of the invitation."""
 
-    def __init__(self, title: str, detail: str) -> None:
+    def __init__(self, title: str, detail: str, *, state: str = "") -> None:
         super().__init__(401, title, detail, where="header Authorization")
+        self.state = state
+
+
+class Forbidden(Refused):
+    """Known, but not allowed: 403. `scope`: what a token would have to have (RFC 6750 section 3.1)."""
+
+    def __init__(self, title: str, detail: str, *, scope: str = "") -> None:
+        super().__init__(403, title, detail)
+        self.scope = scope
+
+
+class Limited(Refused):
+    """Too often: 429. `retry_after`: seconds until the next try may pass."""
+
+    def __init__(self, title: str, detail: str, retry_after: float) -> None:
+        super().__init__(429, title, detail)
+        self.retry_after = retry_after
 
 
 def problem(
@@ -53,12 +81,18 @@ def problem(
 
 
 def from_refused(error: Refused) -> Response:
-    """401 carries a challenge, 429 and 503 say when to come back."""
+    """401 and 403 carry a challenge, 429 and 503 say when to come back."""
     headers: dict[str, str] = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hustings"'
+    if isinstance(error, Forbidden) and error.scope:
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if error.status in (429, 503):
         headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, Limited):
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, Unauthorized) and error.state:
+        return problem(401, error.title, error.detail, error.where, headers=headers, state=error.state)
     return problem(error.status, error.title, error.detail, error.where, headers=headers)
 
 
@@ -89,6 +123,11 @@ def from_room_error(error: RoomError) -> Response:
             return problem(404, f"No such {error.kind}", str(error), where="path")
         case OnlyYourself():
             return problem(409, "Only the speaker can unmute", str(error), where="body: muted")
+        case StageLocked():
+            wait = {"Retry-After": "5"}
+            return problem(409, "The stage is locked", str(error), state="locked", headers=wait)
+        case PersonBanned():
+            return problem(403, "You were removed from this room", str(error))
         case TooMany():
             return problem(409, "The room is full", str(error), limit=error.limit)
         case _:
@@ -140,6 +179,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(SlugTaken)
     async def slug_taken(_request: Request, error: SlugTaken) -> Response:
         return problem(409, "The slug is taken", str(error), where="body: slug")
+
+    @app.exception_handler(UnknownLink)
+    async def unknown_link(_request: Request, error: UnknownLink) -> Response:
+        return problem(404, "Unknown link", str(error), where="body: link")
+
+    @app.exception_handler(LinkUsed)
+    async def link_used(_request: Request, error: LinkUsed) -> Response:
+        return problem(409, "This link has been used", str(error), where="body: link")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -1,60 +1,85 @@
-"""What the studio does, apart from HTTP: one method per wish. Committed first, then told to the stage."""
+"""What the studio does, apart from HTTP. Committed first, then shown, then told to the stage.
+
+Most wishes are a command of `rooms.commands` given to `execute`; the methods here are those that need
+more than one step. Links and tickets are in `tickets`, WebRTC in `media`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
 
 from hustings.bus import subjects
 from hustings.bus.messages import (
+    AnnounceEvent,
     AudienceReport,
     Done,
+    RecordingReport,
     SessionAnswer,
-    SessionDelete,
-    SessionOffer,
-    SessionTrickle,
     StageHello,
     StageReport,
 )
 from hustings.clock import Clock
 from hustings.config import Settings
 from hustings.errors import Refused, Unavailable
-from hustings.ids import new_broadcast_id, new_id, new_secret, secret_hash, slugify
+from hustings.ids import new_broadcast_id, new_id, secret_hash, slugify
 from hustings.rooms import commands as c
-from hustings.rooms.decide import CONNECTABLE, decide
-from hustings.rooms.errors import RoomError
-from hustings.rooms.model import Role, Room
-from hustings.rooms.table import RoomStatus
-from hustings.store.store import SlugTaken, Store, UnknownRoom
+from hustings.rooms import events as e
+from hustings.rooms.decide import CONNECTABLE
+from hustings.rooms.due import doors_at
+from hustings.rooms.errors import RoomError, UnknownMember
+from hustings.rooms.model import Details, Role, Room
+from hustings.rooms.table import RequestState, SeatState
+from hustings.store.store import Also, SlugTaken, Store, UnknownRoom
+from hustings.studio import schedule
+from hustings.studio.absences import Absences
 from hustings.studio.board import Board
-from hustings.studio.problems import Unauthorized
+from hustings.studio.media import SETTLE, MediaSessions
 from hustings.studio.sessions import SessionIds
-from hustings.studio.stage_link import Requests, StageLink
+from hustings.studio.stage_link import PRESENT, Requests, StageLink
+from hustings.studio.tickets import (
+    DEVICE,
+    GONE,
+    Guest,
+    Marks,
+    Offer,
+    Tickets,
+    invite_own,
+    new_link,
+    new_ticket,
+    own_invitation,
+)
 from hustings.studio.urls import Urls
+
+log = structlog.get_logger()
 
 OPERATOR = "operator"
 """Scope of a token that may do everything."""
-SETTLE = 2.0
-"""Seconds a command waits for the stage before it answers without it (it goes on being told)."""
-MAX_OFFERS = {"ingest": 32, "egress": 16}
-"""Offers in flight at once, apart, so that listeners by WHEP never delay a speaker."""
+CALL_SECONDS = 180.0
+"""How long one who was brought up has to come."""
+_EARLY = 60.0
+"""A weekly room's next time lies at least so many seconds after its end."""
 
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """Whose ticket it is."""
-
-    slug: str
-    invitation_id: str
-    participant_id: str
+type Happened = Callable[[Room, list[e.Event]], None]
 
 
 class Studio:
     """Everything the studio can do. Raises RoomError, Refused, Unavailable, UnknownRoom, SlugTaken."""
 
     def __init__(
-        self, store: Store, bus: Requests, clock: Clock, settings: Settings, urls: Urls, ids: SessionIds
+        self,
+        store: Store,
+        bus: Requests,
+        clock: Clock,
+        settings: Settings,
+        urls: Urls,
+        ids: SessionIds,
+        key: bytes,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -62,6 +87,8 @@ class Studio:
         self.urls = urls
         self.ids = ids
         self.board = Board()
+        self.tickets = Tickets(store, key, clock)
+        self.marks = Marks(key)
         self.link = StageLink(
             bus,
             clock.monotonic,
@@ -69,9 +96,18 @@ class Studio:
             levelling=settings.levelling,
             max_voices=settings.voices,
         )
+        self.absences = Absences(self.execute, clock)
+        self.media = MediaSessions(bus, self.link, self.execute, self.room)
         self._bus = bus
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._offers = dict.fromkeys(MAX_OFFERS, 0)
+        self._happened: list[Happened] = []
+        self.also: Also | None = None
+        """Called in the transaction of each command (webhooks)."""
+        self._announcing: set[asyncio.Task[None]] = set()
+
+    def on_events(self, callback: Happened) -> None:
+        """`callback(room, events)` after each commit, before anybody is shown the room."""
+        self._happened.append(callback)
 
     async def load(self) -> None:
         """Takes up what the database holds: active broadcasts go on, with or without a running stage."""
@@ -82,13 +118,13 @@ class Studio:
 
     # --- rooms -------------------------------------------------------------------------------
 
-    async def create_room(self, title: str, slug: str, scheduled_at: float | None) -> Room:
+    async def create_room(self, details: Details, slug: str = "", owner_id: str = "") -> Room:
         """`slug` empty: one is made from the title, with a number when it is taken."""
-        wanted = slug or slugify(title)
+        wanted = slug or slugify(details.title)
         for attempt in range(1, 100):
             name = wanted if attempt == 1 else f"{wanted}-{attempt}"
             try:
-                room = await self.store.create_room(name, title, scheduled_at, self.clock.wall())
+                room = await self.store.create_room(name, details, owner_id, self.clock.wall())
             except SlugTaken:
                 if slug:
                     raise
@@ -113,102 +149,148 @@ class Studio:
         return await self._broadcast_command(slug, c.GoLive(self.clock.wall()))
 
     async def stop(self, slug: str) -> tuple[Room, bool]:
-        return await self._broadcast_command(slug, c.Stop(self.clock.wall()))
+        """Ends the broadcast; a weekly room gets its next time."""
+        return await self._broadcast_command(slug, self.ending(slug))
 
-    async def invite(self, slug: str, name: str, role: Role, public: bool) -> tuple[Room, str, str]:
-        """The room, the invitation's identifier and its ticket; the ticket is kept nowhere."""
-        ticket, invitation_id = new_secret(), new_id()
-        command = c.Invite(invitation_id, new_id(), name, role, public, self.clock.wall())
-        room = await self._execute(slug, command, ticket_hash=secret_hash(ticket))
-        return room, invitation_id, ticket
+    def ending(self, slug: str, reason: str = "ended") -> c.Stop:
+        """The command that ends its broadcast."""
+        at = self.clock.wall()
+        details = self.room(slug).details
+        next_at = None
+        if details.weekly and details.scheduled_at is not None:
+            opens = doors_at(details)
+            # One that ends before its time, but after its doors were due, has been: the next is a week on.
+            after = (
+                max(at + _EARLY, details.scheduled_at) if opens is not None and at > opens else at + _EARLY
+            )
+            next_at = schedule.next_weekly(details.scheduled_at, details.time_zone or "UTC", after)
+        return c.Stop(at, reason, next_at=next_at)
 
-    async def mute_other(self, slug: str, participant_id: str, muted: bool) -> Room:
-        """By a host: only ever towards silence."""
-        return await self._execute(slug, c.MuteOther(participant_id, muted, self.clock.wall()))
+    async def off_record(self, slug: str, off: bool) -> tuple[Room, bool]:
+        """The room, and whether the stage has it already."""
+        room, settled = await self._broadcast_command(slug, c.OffRecord(off, self.clock.wall()))
+        return room, settled and self.link.recording_settled(room.broadcast.id if room.broadcast else "")
 
-    # --- the invited -------------------------------------------------------------------------
+    # --- invitations -------------------------------------------------------------------------
 
-    async def is_operator(self, token: str) -> bool:
-        return await self.store.token_scope(secret_hash(token)) == OPERATOR
+    async def invite(
+        self, slug: str, name: str, role: Role, public: bool, expires_at: float | None = None
+    ) -> tuple[Room, Offer]:
+        """The room, and the secrets of the new invitation, which are kept nowhere."""
+        offer = Offer(new_id(), new_link(), new_ticket())
+        command = c.Invite(offer.invitation_id, new_id(), name, role, public, self.clock.wall(), expires_at)
+        room = await self.execute(
+            slug, command, ticket_hash=secret_hash(offer.ticket), link_hash=secret_hash(offer.link)
+        )
+        return room, offer
+
+    async def own_seat(self, slug: str, account_id: str, name: str, role: Role) -> str:
+        """The ticket of an account's own seat in the room; the seat is made when there is none."""
+        async with self._locks[f"{slug}/own"]:
+            invitation = own_invitation(self.room(slug), account_id)
+            if invitation is None:
+                command = invite_own(account_id, name, role, self.clock.wall())
+                ticket = self.tickets.own(command.invitation_id)
+                await self.execute(slug, command, ticket_hash=secret_hash(ticket))
+                return ticket
+        ticket = self.tickets.own(invitation.id)
+        await self.store.add_ticket(invitation.id, secret_hash(ticket), self.clock.wall())
+        return ticket
 
     async def guest(self, slug: str, ticket: str) -> Guest:
         """Whom `ticket` belongs to in this room. Raises UnknownRoom, or Unauthorized."""
+        return await self.tickets.guest(self.room(slug), ticket)
+
+    async def redeem(self, slug: str, link: str) -> tuple[Guest, str]:
+        """Whoever has the link, and the ticket it becomes, once. The invitation is seen then."""
         room = self.room(slug)
-        found = await self.store.find_ticket(secret_hash(ticket))
-        if found is None or found[0] != slug or found[1] not in room.invitations:
-            raise Unauthorized(
-                "Unknown ticket", "This link is no invitation to this room; ask for a new one."
-            )
-        invitation = room.invitations[found[1]]
-        if invitation.state.value in ("withdrawn", "expired"):
-            raise Unauthorized("The invitation no longer holds", f"It is {invitation.state.value}.")
-        return Guest(slug, invitation.id, invitation.participant_id)
+        guest, ticket = await self.tickets.redeem(room.slug, link)
+        await self.see(guest)
+        return guest, ticket
+
+    async def renew_link(self, slug: str, invitation_id: str) -> str:
+        """A new link secret for an invitation that still holds. Raises UnknownMember, Refused."""
+        invitation = self.room(slug).invitations.get(invitation_id)
+        if invitation is None:
+            raise UnknownMember("invitation", invitation_id)
+        if invitation.state in GONE:
+            raise Refused(409, "The invitation no longer holds", f"It is {invitation.state.value}.")
+        return await self.tickets.renew_link(invitation_id)
 
     async def see(self, guest: Guest) -> Room:
-        return await self._execute(guest.slug, c.SeeInvitation(guest.invitation_id, self.clock.wall()))
+        return await self.execute(guest.slug, c.SeeInvitation(guest.invitation_id, self.clock.wall()))
 
     async def answer(self, guest: Guest, accepted: bool) -> Room:
         at = self.clock.wall()
         command = c.AcceptInvitation if accepted else c.DeclineInvitation
-        return await self._execute(guest.slug, command(guest.invitation_id, at))
+        return await self.execute(guest.slug, command(guest.invitation_id, at))
 
-    async def mute_self(self, guest: Guest, muted: bool) -> Room:
-        return await self._execute(guest.slug, c.MuteSelf(guest.participant_id, muted, self.clock.wall()))
+    async def consent(self, guest: Guest, agree: bool) -> Room:
+        """Answered once the stage has it, if it has it soon: what was taken back is then not written."""
+        command = c.AgreeToRecording(guest.invitation_id, agree, self.clock.wall())
+        return (await self._broadcast_command(guest.slug, command))[0]
 
-    # --- WebRTC sessions ---------------------------------------------------------------------
+    async def expire_due(self) -> None:
+        """Writes down which offers' time has run out."""
+        at = self.clock.wall()
+        for slug, invitation_id in await self.store.due_invitations(at):
+            with contextlib.suppress(RoomError, UnknownRoom):
+                await self.execute(slug, c.ExpireInvitation(invitation_id, at))
 
-    async def speak(self, guest: Guest, sdp: str) -> SessionAnswer:
-        """A WHIP offer. The invitation counts as accepted once the stage has taken the offer."""
-        room = self.room(guest.slug)
-        connect = c.Connect(guest.invitation_id, self.clock.wall())
-        decide(room, connect)  # refuses before the stage is bothered
-        assert room.broadcast is not None
-        invitation = room.invitations[guest.invitation_id]
-        seat = room.participants.get(guest.participant_id)
-        answer = await self._offer(
-            SessionOffer(
-                broadcast_id=room.broadcast.id,
-                kind="ingest",
-                sdp=sdp,
-                participant_id=guest.participant_id,
-                name=invitation.name,
-                role=invitation.role.value,
-                muted=seat is not None and seat.muted,
-            )
-        )
-        try:
-            await self._execute(guest.slug, connect)
-        except (RoomError, Unavailable):
-            await self._bus.request(subjects.STAGE_DELETE, SessionDelete(session_id=answer.session_id), Done)
-            raise
+    # --- people ------------------------------------------------------------------------------
+
+    async def speak(self, guest: Guest, sdp: str, marks: frozenset[str]) -> SessionAnswer:
+        """A WHIP offer of an invited. See MediaSessions."""
+        shown = _compared(self.room(guest.slug), guest, marks)
+        connect = c.Connect(guest.invitation_id, self.clock.wall(), shown, voices=self.settings.voices)
+        answer = await self.media.speak(guest.slug, connect, sdp)
+        self.marks.note(guest.participant_id, marks)
         return answer
 
-    async def listen(self, slug: str, sdp: str) -> SessionAnswer:
-        """A WHEP offer: anybody, while the room is live; the stage bounds their number."""
+    async def remove(self, slug: str, participant_id: str, ban: bool) -> Room:
+        """Off the stage for good; with `ban` also kept out of this room under another link."""
+        marks = self.marks.noted(participant_id) if ban else frozenset()
+        return await self.execute(slug, c.Remove(participant_id, self.clock.wall(), ban, marks))
+
+    async def ask_to_speak(
+        self,
+        slug: str,
+        request_id: str,
+        name: str,
+        ticket_hash: str,
+        marks: frozenset[str],
+        device_mark: str,
+    ) -> Room:
+        """A listener raises a hand; who has talked before in this broadcast is known by the device."""
+        # A seat is made anew each time; the first part of its name tells whose it was.
+        asker = f"p{device_mark[1:17]}-"
         room = self.room(slug)
-        if room.status not in (RoomStatus.LIVE, RoomStatus.PAUSED) or room.broadcast is None:
-            raise Refused(
-                409, "Not on air", f"The room is {room.status.value}; there is nothing to hear yet."
-            )
-        return await self._offer(SessionOffer(broadcast_id=room.broadcast.id, kind="egress", sdp=sdp))
+        _refuse_second_hand(room, asker, request_id)
+        talked = self.board.talked(room.broadcast.id if room.broadcast else "")
+        seconds = sum(seconds for person, seconds in talked.items() if person.startswith(asker))
+        command = c.AskToSpeak(
+            request_id,
+            asker + request_id[:8],
+            name,
+            self.clock.wall(),
+            seconds,
+            marks,
+        )
+        room = await self.execute(slug, command, ticket_hash=ticket_hash)
+        self.marks.note(command.participant_id, marks)
+        return room
 
-    async def _offer(self, offer: SessionOffer) -> SessionAnswer:
-        if self._offers[offer.kind] >= MAX_OFFERS[offer.kind]:
-            raise Refused(503, "Too many at once", "Try again in a moment.")
-        self._offers[offer.kind] += 1
-        try:
-            if not await self.link.settled(offer.broadcast_id, SETTLE):
-                raise Unavailable("The stage has not taken the broadcast yet.")
-            return await self._bus.request(subjects.STAGE_OFFER, offer, SessionAnswer, timeout=8.0)
-        finally:
-            self._offers[offer.kind] -= 1
+    async def lower_hand(self, slug: str, request_id: str) -> Room:
+        return await self.execute(slug, c.LowerHand(request_id, self.clock.wall()))
 
-    async def trickle(self, session_id: str, fragment: str, etag: str) -> None:
-        message = SessionTrickle(session_id=session_id, fragment=fragment, etag=etag)
-        await self._bus.request(subjects.STAGE_TRICKLE, message, Done)
+    async def bring_up(self, slug: str, request_id: str) -> Room:
+        """The asker may come on the stage for the next three minutes."""
+        at = self.clock.wall()
+        command = c.BringUp(request_id, new_id(), at, at + CALL_SECONDS, voices=self.settings.voices)
+        return await self.execute(slug, command)
 
-    async def hang_up(self, session_id: str) -> None:
-        await self._bus.request(subjects.STAGE_DELETE, SessionDelete(session_id=session_id), Done)
+    async def is_operator(self, token: str) -> bool:
+        return await self.store.token_scope(secret_hash(token)) == OPERATOR
 
     # --- from the bus ------------------------------------------------------------------------
 
@@ -218,6 +300,10 @@ class Studio:
     def stage_reported(self, report: StageReport) -> None:
         self.board.stage_reported(report, self.clock.monotonic())
         self.link.stage_reported(report)
+        self.absences.stage_reported(report, self.board.room(report.slug))
+
+    def recording_reported(self, report: RecordingReport) -> None:
+        self.board.recording_reported(report, self.clock.monotonic())
 
     def audience_reported(self, report: AudienceReport) -> None:
         self.board.audience_reported(report, self.clock.monotonic())
@@ -225,22 +311,66 @@ class Studio:
     # --- inside ------------------------------------------------------------------------------
 
     async def _broadcast_command(self, slug: str, command: c.Command) -> tuple[Room, bool]:
-        room = await self._execute(slug, command)
+        room = await self.execute(slug, command)
         broadcast_id = room.broadcast.id if room.broadcast else ""
         return room, await self.link.settled(broadcast_id, SETTLE)
 
-    async def _execute(self, slug: str, command: c.Command, *, ticket_hash: str = "") -> Room:
+    async def execute(
+        self, slug: str, command: c.Command, *, ticket_hash: str = "", link_hash: str = ""
+    ) -> Room:
         """Commits, then shows and tells what was committed; one command of a room after the other."""
         self.room(slug)
         # Shielded: a client that hangs up between commit and what follows must not leave the two apart.
-        return await asyncio.shield(self._commit(slug, command, ticket_hash))
+        return await asyncio.shield(self._commit(slug, command, ticket_hash, link_hash))
 
-    async def _commit(self, slug: str, command: c.Command, ticket_hash: str) -> Room:
+    async def edit(self, slug: str, change: Callable[[Details], Details]) -> Room:
+        """Commits what `change` makes of the details as they are when it is its turn: two edits in the same
+        instant do not undo one another."""
+        self.room(slug)
+        return await asyncio.shield(self._edit(slug, change))
+
+    async def _edit(self, slug: str, change: Callable[[Details], Details]) -> Room:
         async with self._locks[slug]:
-            room, _ = await self.store.execute(slug, command, ticket_hash=ticket_hash)
-            self.board.put(room)
-            self.link.update(room)
-            return room
+            command = c.Edit(change(self.room(slug).details), self.clock.wall())
+            return await self._carry_out(slug, command)
+
+    async def _commit(self, slug: str, command: c.Command, ticket_hash: str, link_hash: str) -> Room:
+        async with self._locks[slug]:
+            return await self._carry_out(slug, command, ticket_hash, link_hash)
+
+    async def _carry_out(
+        self, slug: str, command: c.Command, ticket_hash: str = "", link_hash: str = ""
+    ) -> Room:
+        """With the room's lock."""
+        room, happened = await self.store.execute(
+            slug, command, ticket_hash=ticket_hash, link_hash=link_hash, also=self.also
+        )
+        self._show(room, happened)
+        return room
+
+    def _show(self, room: Room, happened: list[e.Event]) -> None:
+        for callback in self._happened:
+            callback(room, happened)
+        self.board.put(room)
+        self.link.update(room)
+        for event in happened:
+            if isinstance(event, e.TopicBegan) and event.marked:
+                data = {"id": event.topic_id, "title": event.title}
+                self.announce(event.broadcast_id, "topic", data)
+
+    def announce(self, broadcast_id: str, kind: str, data: dict[str, str]) -> None:
+        """On the timeline, where players look for chapters. The room's state has it anyway."""
+
+        async def tell() -> None:
+            message = AnnounceEvent(broadcast_id=broadcast_id, kind=kind, data=dict(data))
+            try:
+                await self._bus.request(subjects.STAGE_ANNOUNCE, message, Done)
+            except (Refused, Unavailable) as error:
+                log.warning("a mark did not reach the stage", kind=kind, why=type(error).__name__)
+
+        task = asyncio.create_task(tell())
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
 
     async def _next_epoch(self, slug: str, broadcast_id: str) -> Room | None:
         """Persists that a restarted stage takes the broadcast up; None when it is no longer active."""
@@ -254,3 +384,34 @@ class Studio:
                 return None
             self.board.put(room)
             return room
+
+
+def _compared(room: Room, guest: Guest, marks: frozenset[str]) -> frozenset[str]:
+    """Which of the marks are compared with the bans. A whole school may share one address: whoever is
+    there already comes back, and a host's guest is known by the device, if it says which it is."""
+    seat = room.participants.get(guest.participant_id)
+    if seat is not None and seat.state in PRESENT:
+        return frozenset()
+    if room.invitations[guest.invitation_id].request_id:
+        return marks
+    return frozenset(mark for mark in marks if mark.startswith(DEVICE)) or marks
+
+
+def _refuse_second_hand(room: Room, asker: str, request_id: str) -> None:
+    """One hand, one seat: who waits, is called or talks cannot ask once more."""
+    waiting = any(
+        request.participant_id.startswith(asker) and request.state is not RequestState.LOWERED
+        for request in room.requests.values()
+        if request.id != request_id
+    )
+    seated = any(
+        person.id.startswith(asker) and person.state is SeatState.SEATED
+        for person in room.participants.values()
+    )
+    if waiting or seated:
+        raise Refused(409, "The hand is up already", "You wait already, or are on the stage.")
+
+
+def merged(details: Details, **changes: object) -> Details:
+    """`details` with what is named changed; None leaves a member as it is."""
+    return replace(details, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]

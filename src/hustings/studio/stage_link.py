@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,10 @@ from hustings.bus.messages import (
     Message,
     MuteParticipant,
     OpenBroadcast,
+    Place,
+    PlaceParticipant,
+    RemoveParticipant,
+    SetRecording,
     StageHello,
     StageReport,
     StopBroadcast,
@@ -30,7 +34,7 @@ from hustings.bus.messages import (
 )
 from hustings.errors import Refused, Unavailable
 from hustings.rooms.decide import CONNECTABLE
-from hustings.rooms.model import Room
+from hustings.rooms.model import Participant, Room
 from hustings.rooms.table import SeatState
 
 log = structlog.get_logger()
@@ -41,6 +45,8 @@ SILENCE = 6.0
 """Seconds without a report (they come once a second) after which the stage is asked what it has."""
 REQUEST_TIMEOUT = 3.0
 _NEVER = 2**53
+_AS_GOOD_AS_DONE = (StopBroadcast, MuteParticipant, PlaceParticipant, RemoveParticipant, SetRecording)
+"""Commands whose object is gone when the stage does not know it."""
 
 _sent = Counter("hustings_studio_stage_commands_total", "Commands to the stage.", ["command", "outcome"])
 _silences = Counter("hustings_studio_stage_silences_total", "Broadcasts whose reports stopped.")
@@ -55,6 +61,16 @@ class Requests(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """How a broadcast is recorded."""
+
+    on: bool = False
+    off_record: bool = False
+    consents: frozenset[str] = frozenset()
+    """Participants who agree to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the database says of a broadcast."""
 
@@ -65,8 +81,13 @@ class Wanted:
     ended: bool
     end_reason: str = ""
     mutes: tuple[tuple[str, bool], ...] = ()
+    places: tuple[tuple[str, tuple[Place, str]], ...] = ()
+    """By participant: place and aside, of all who may be there."""
+    gone: frozenset[str] = frozenset()
+    """Participants who may not be on the stage (any more)."""
     levelling: bool = True
     max_voices: int = 13
+    recording: Recording = Recording()
 
 
 @dataclass(slots=True)
@@ -76,12 +97,33 @@ class Known:
     epoch: int | None = None
     live: bool = False
     stopped: bool = False
+    recording: Recording | None = None
+    """None: not known, so it is said again. Who has agreed is never taken for granted."""
+    recording_refused: bool = False
+    """The stage did not take it: everything else goes first until it does. A recording that cannot be
+    told how to record writes nothing of anybody new; the broadcast does not wait for it."""
     mutes: dict[str, bool] = field(default_factory=dict)
     """By participant, of those the stage has told about or was told about."""
+    places: dict[str, tuple[Place, str]] = field(default_factory=dict)
 
 
-def wanted(room: Room, *, levelling: bool = True, max_voices: int = 13) -> Wanted | None:
-    """What the stage should have of `room`; None when it never had a broadcast."""
+PRESENT = frozenset({SeatState.SEATED, SeatState.WAITING})
+"""Seats whose owner may have a connection."""
+
+
+def place_of(room: Room, person: Participant) -> tuple[Place, str]:
+    """Where `person` is heard, and with whom he talks off air ("" for nobody)."""
+    if person.state is not SeatState.WAITING:
+        return "stage", person.aside
+    hosts = (p.id for p in room.participants.values() if p.aside == person.id)
+    return "green", next(hosts, "")
+
+
+def wanted(
+    room: Room, coming: Set[str] = frozenset(), *, levelling: bool = True, max_voices: int = 13
+) -> Wanted | None:
+    """What the stage should have of `room`; None when it never had a broadcast. `coming`: participants
+    whose offer is with the stage while their seat is not committed yet."""
     broadcast = room.broadcast
     if broadcast is None:
         return None
@@ -92,9 +134,16 @@ def wanted(room: Room, *, levelling: bool = True, max_voices: int = 13) -> Wante
         live_since=broadcast.live_since,
         ended=room.status not in CONNECTABLE,
         end_reason=broadcast.end_reason,
-        mutes=tuple((p.id, p.muted) for p in room.participants.values() if p.state is SeatState.SEATED),
+        mutes=tuple((p.id, p.muted) for p in room.participants.values() if p.state in PRESENT),
+        places=tuple((p.id, place_of(room, p)) for p in room.participants.values() if p.state in PRESENT),
+        gone=frozenset(p.id for p in room.participants.values() if p.state not in PRESENT) - coming,
         levelling=levelling,
         max_voices=max_voices,
+        recording=Recording(
+            room.details.recording,
+            broadcast.is_off_record,
+            frozenset(person for person in room.consents if room.agreed(person)),
+        ),
     )
 
 
@@ -114,13 +163,43 @@ def next_step(want: Wanted, known: Known) -> tuple[str, Message] | None:
             live_since=want.live_since if want.epoch else None,
             levelling=want.levelling,
             max_voices=want.max_voices,
+            recording=want.recording.on,
         )
+    recording = _next_recording(want, known)
+    if recording is not None and not known.recording_refused:
+        return recording  # before it is live: what is said then is written or not
     if want.live_since is not None and not known.live:
         return subjects.STAGE_LIVE, GoLive(broadcast_id=want.broadcast_id, live_since=want.live_since)
     for participant_id, muted in want.mutes:
         if known.mutes.get(participant_id, muted) != muted:
             return subjects.STAGE_MUTE, MuteParticipant(
                 broadcast_id=want.broadcast_id, participant_id=participant_id, muted=muted
+            )
+    return _next_place(want, known) or recording
+
+
+def _next_recording(want: Wanted, known: Known) -> tuple[str, Message] | None:
+    if known.recording == want.recording:
+        return None
+    return subjects.STAGE_RECORD, SetRecording(
+        broadcast_id=want.broadcast_id,
+        on=want.recording.on,
+        off_record=want.recording.off_record,
+        consents=sorted(want.recording.consents),
+    )
+
+
+def _next_place(want: Wanted, known: Known) -> tuple[str, Message] | None:
+    wanted_places = dict(want.places)
+    for participant_id, (place, aside) in known.places.items():
+        if participant_id in want.gone:
+            return subjects.STAGE_REMOVE, RemoveParticipant(
+                broadcast_id=want.broadcast_id, participant_id=participant_id
+            )
+        if wanted_places.get(participant_id, (place, aside)) != (place, aside):
+            place, aside = wanted_places[participant_id]
+            return subjects.STAGE_PLACE, PlaceParticipant(
+                broadcast_id=want.broadcast_id, participant_id=participant_id, place=place, aside=aside
             )
     return None
 
@@ -133,10 +212,19 @@ def acknowledged(known: Known, message: Message, want: Wanted) -> None:
         case OpenBroadcast():
             known.epoch = message.epoch
             known.live = message.live_since is not None
+            known.recording = None
+        case SetRecording():
+            known.recording = Recording(message.on, message.off_record, frozenset(message.consents))
+            known.recording_refused = False
         case GoLive():
             known.live = True
         case MuteParticipant():
             known.mutes[message.participant_id] = message.muted
+        case PlaceParticipant():
+            known.places[message.participant_id] = (message.place, message.aside)
+        case RemoveParticipant():
+            known.places.pop(message.participant_id, None)
+            known.mutes.pop(message.participant_id, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -170,6 +258,16 @@ class StageLink:
         self._options = {"levelling": levelling, "max_voices": max_voices}
         self._lines: dict[str, _Line] = {}
         self._stage_id = ""
+        self._coming: set[str] = set()
+
+    @contextlib.contextmanager
+    def coming(self, participant_id: str) -> Iterator[None]:
+        """Meanwhile the stage may have this participant before his seat is committed."""
+        self._coming.add(participant_id)
+        try:
+            yield
+        finally:
+            self._coming.discard(participant_id)
 
     async def close(self) -> None:
         """Ends all workers; what is not acknowledged yet is taken up at the next start."""
@@ -184,7 +282,10 @@ class StageLink:
     def update(self, room: Room, *, after_restart: bool = False) -> None:
         """The committed state of `room`. `after_restart`: the stage may have this broadcast already."""
         want = wanted(
-            room, levelling=bool(self._options["levelling"]), max_voices=self._options["max_voices"]
+            room,
+            self._coming,
+            levelling=bool(self._options["levelling"]),
+            max_voices=self._options["max_voices"],
         )
         if want is None:
             return
@@ -206,6 +307,11 @@ class StageLink:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(line.settled.wait(), timeout)
         return line.settled.is_set()
+
+    def recording_settled(self, broadcast_id: str) -> bool:
+        """Whether the stage records as it should."""
+        line = self._lines.get(broadcast_id)
+        return line is None or line.known.recording == line.want.recording
 
     # --- what is -----------------------------------------------------------------------------
 
@@ -231,6 +337,7 @@ class StageLink:
         line.heard.set()
         line.known.live = report.live
         line.known.mutes.update({seat.participant_id: seat.muted for seat in report.seats})
+        line.known.places = {seat.participant_id: (seat.place, seat.aside) for seat in report.seats}
         if next_step(line.want, line.known) is not None:
             line.settled.clear()
             line.wake.set()
@@ -267,7 +374,12 @@ class StageLink:
         line.heard.set()
         line.heard_at = self._monotonic()
         # Until the new epoch is committed nothing may be sent under the old one.
-        line.known = Known(epoch=line.want.epoch, live=True, stopped=line.known.stopped)
+        line.known = Known(
+            epoch=line.want.epoch,
+            live=True,
+            stopped=line.known.stopped,
+            recording=line.want.recording,
+        )
         if line.want.ended:
             line.known.stopped = True  # a stage that knows nothing has nothing to stop
         else:
@@ -322,6 +434,8 @@ class StageLink:
                     return
                 await line.wake.wait()
                 continue
+            if line.known.recording_refused and isinstance(step[1], SetRecording):
+                line.settled.set()  # what a conversation needs is there
             if await self._send(line, *step):
                 failures = 0
                 continue
@@ -338,12 +452,13 @@ class StageLink:
             await self._bus.request(subject, message, Done, timeout=REQUEST_TIMEOUT)
         except Unavailable:
             _sent.labels(name, "unanswered").inc()
+            known.recording_refused |= isinstance(message, SetRecording)
             return False
         except Refused as error:
             _sent.labels(name, "refused").inc()
-            # Nothing there to stop or to mute is as good as done.
-            if not (error.status == 404 and isinstance(message, StopBroadcast | MuteParticipant)):
+            if not (error.status == 404 and isinstance(message, _AS_GOOD_AS_DONE)):
                 log.warning("the stage refused", command=name, status=error.status, title=error.title)
+                known.recording_refused |= isinstance(message, SetRecording)
                 return False
         else:
             _sent.labels(name, "done").inc()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+
+from hustings.wording import iso
 
 NAME_LENGTH = 80
 TITLE_LENGTH = 140
@@ -43,8 +44,27 @@ def clean(text: str, max_length: int) -> str:
     return cleaned
 
 
+def clean_block(text: str, max_length: int) -> str:
+    """Several lines of text: each cleaned as by `clean`, at most one empty line between two; "" stays.
+
+    Raises ValueError as `clean` does, but for what has no visible character.
+    """
+    lines: list[str] = []
+    for raw in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        try:
+            line = clean(raw, max_length)
+        except ValueError as error:
+            if "no visible" not in str(error):
+                raise
+            line = ""
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    block = "\n".join(lines).strip("\n")
+    if len(block) > max_length:
+        raise ValueError(f"has {len(block)} characters; at most {max_length} fit")
+    return block
+
+
 def utc(seconds: float | None) -> str:
     """Unix seconds as ISO 8601 in UTC, to the second; "" for None."""
-    if seconds is None:
-        return ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "" if seconds is None else iso(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hustings.addresses import by_name
 from hustings.config import Settings, host_port
 
 _WILDCARDS = ("0.0.0.0", "::", "*")  # noqa: S104  # compared with, not bound
@@ -12,6 +13,7 @@ class Urls:
 
     def __init__(self, settings: Settings, *, studio_port: int = 0) -> None:
         """`studio_port`: the port really bound, when the settings say 0."""
+        self._scheme = "https" if settings.certificate_files else "http"
         self._studio_url = settings.studio_url.rstrip("/")
         self._audience_url = settings.audience_url.rstrip("/")
         studio_host, port = host_port(settings.studio_door)
@@ -19,11 +21,15 @@ class Urls:
         self._studio_port = port or studio_port
         audience_host, self.audience_port = host_port(settings.audience_door)
         self._audience_host = _reachable(audience_host)
+        self.knows_audience = bool(self._audience_url) or audience_host not in _WILDCARDS
+        """Whether the room's address is right without a request that says how this machine is reached."""
 
     def studio(self, request_base: str = "") -> str:
         """Base of the studio door, no slash at the end. `request_base`: scheme://host:port as asked for."""
         return (
-            self._studio_url or request_base.rstrip("/") or f"http://{self._studio_host}:{self._studio_port}"
+            self._studio_url
+            or request_base.rstrip("/")
+            or f"{self._scheme}://{self._studio_host}:{self._studio_port}"
         )
 
     def audience(self, request_base: str = "") -> str:
@@ -35,7 +41,7 @@ class Urls:
             authority = request_base.split("://", 1)[-1].split("/", 1)[0]
             asked, _, port = authority.rpartition(":")
             host = asked if asked and port.isdigit() else authority
-        return f"http://{host}:{self.audience_port}"
+        return f"{self._scheme}://{host}:{self.audience_port}"
 
     def room(self, slug: str, request_base: str = "") -> str:
         """The room's page for everybody."""
@@ -44,6 +50,10 @@ class Urls:
     def invitation(self, slug: str, ticket: str, request_base: str = "") -> str:
         """The link for the invited. The ticket is in the fragment: it reaches no server and no log."""
         return f"{self.studio(request_base)}/s/{slug}#{ticket}"
+
+    def setup(self, secret: str, request_base: str = "") -> str:
+        """Where an account is made, or got back. The secret is in the fragment, as with invitations."""
+        return f"{by_name(self.studio(request_base))}/setup#{secret}"
 
 
 def _reachable(host: str) -> str:

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from hustings.bus.messages import SessionAnswer
 from hustings.errors import Refused
+from hustings.studio.answers import problems
 from hustings.studio.auth import IsGuest, KnownSlug, TheStudio, content_type
-from hustings.studio.schemas import problems
+from hustings.studio.devices import TheMarks
 from hustings.studio.service import Studio
 
 router = APIRouter()
@@ -32,7 +33,7 @@ _CREATED: dict[int | str, dict[str, Any]] = {
 }
 _OFFER = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 _TRICKLE = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
-_POST_PROBLEMS = problems(400, 401, 404, 409, 413, 415, 422, 503)
+_POST_PROBLEMS = problems(400, 401, 403, 404, 409, 413, 415, 422, 503)
 _GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)}
 
 
@@ -43,11 +44,14 @@ _GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)
     responses={**_CREATED, **_POST_PROBLEMS},
     openapi_extra=_OFFER,
 )
-async def whip_offer(slug: KnownSlug, request: Request, guest: IsGuest, studio: TheStudio) -> Response:
-    """Comes on the stage with a microphone. A `sendrecv` offer also gets the others' voices back. A
-    second session with the same ticket replaces the first; the seat and its mute state stay."""
+async def whip_offer(
+    slug: KnownSlug, request: Request, guest: IsGuest, marks: TheMarks, studio: TheStudio
+) -> Response:
+    """Comes with a microphone: on the stage, or into the green room until a host admits him. A `sendrecv`
+    offer also gets the others' voices back. A second session with the same ticket replaces the first;
+    the seat and its mute state stay."""
     sdp = await _body(request, SDP)
-    answer = await studio.speak(guest, sdp)
+    answer = await studio.speak(guest, sdp, marks)
     return _created(studio, "whip", slug, guest.participant_id, answer)
 
 
@@ -68,7 +72,7 @@ async def whip_trickle(
 @router.delete("/whip/{slug}/{session}", response_class=Response, responses=problems(401, 404, 503))
 async def whip_delete(slug: KnownSlug, session: str, guest: IsGuest, studio: TheStudio) -> Response:
     """Leaves the stage; the seat stays."""
-    await studio.hang_up(studio.ids.session("whip", slug, guest.participant_id, session))
+    await studio.media.hang_up(studio.ids.session("whip", slug, guest.participant_id, session))
     return Response(status_code=200)
 
 
@@ -83,7 +87,7 @@ async def whep_offer(slug: KnownSlug, request: Request, studio: TheStudio) -> Re
     """Listens to the program with the least delay. No ticket; few places (the audience door has many)."""
     studio.room(slug)
     sdp = await _body(request, SDP)
-    return _created(studio, "whep", slug, "", await studio.listen(slug, sdp))
+    return _created(studio, "whep", slug, "", await studio.media.listen(slug, sdp))
 
 
 @router.patch(
@@ -101,7 +105,7 @@ async def whep_trickle(slug: KnownSlug, session: str, request: Request, studio: 
 @router.delete("/whep/{slug}/{session}", response_class=Response, responses=problems(404, 503))
 async def whep_delete(slug: KnownSlug, session: str, studio: TheStudio) -> Response:
     """Ends listening."""
-    await studio.hang_up(studio.ids.session("whep", slug, "", session))
+    await studio.media.hang_up(studio.ids.session("whep", slug, "", session))
     return Response(status_code=200)
 
 
@@ -115,7 +119,7 @@ def _created(studio: Studio, kind: str, slug: str, owner: str, answer: SessionAn
 async def _trickle(studio: Studio, request: Request, session_id: str) -> Response:
     etag = _if_match(request.headers.get("if-match"))
     fragment = await _body(request, FRAGMENT)
-    await studio.trickle(session_id, fragment, etag)
+    await studio.media.trickle(session_id, fragment, etag)
     return Response(status_code=204)
 
 

@@ -33,7 +33,11 @@ class NeverStarted(Exception):
 
 
 class Child:
-    """Keeps one process running. `name` is the role's: bus, stage, studio, edge-0."""
+    """Keeps one process running. `name` is the role's: bus, stage, studio, edge-0, scribe.
+
+    `after`: it is started only once this is set. `needed`: without it nothing works, so if it cannot start
+    at all, nothing else should; otherwise it is tried on and on.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class Child:
         logs: LogWriter,
         clock: Clock,
         tidy: Callable[[str], str] = str,
+        *,
+        after: asyncio.Event | None = None,
+        needed: bool = True,
     ) -> None:
         self.name = name
         self.ready = asyncio.Event()
@@ -54,6 +61,8 @@ class Child:
         self._logs = logs
         self._clock = clock
         self._tidy = tidy
+        self._after = after
+        self._needed = needed
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._patience = 0.0
@@ -68,10 +77,19 @@ class Child:
     async def run(self) -> None:
         """Until `stop`. Raises NeverStarted."""
         try:
+            if self._after is not None:
+                await self._first_of(self._after, self._stopping)
             while not self._stopping.is_set():
                 await self._run_once()
         finally:
             self._gone.set()
+
+    @staticmethod
+    async def _first_of(*events: asyncio.Event) -> None:
+        waiting = {asyncio.create_task(event.wait()) for event in events}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
 
     async def stop(self, patience: float) -> None:
         """SIGTERM; after `patience` seconds SIGKILL. Returns when the process is gone."""
@@ -82,6 +100,10 @@ class Child:
     def kill(self) -> None:
         """SIGKILL, now."""
         self._signal(signal.SIGKILL)
+
+    def hang_up(self) -> None:
+        """SIGHUP, which a role that is ready takes for "look at your certificate"."""
+        self._signal(signal.SIGHUP)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid:
@@ -136,7 +158,7 @@ class Child:
     async def _after_death(self, code: int, lived: float) -> None:
         delay = self._backoff.died(lived)
         log.error("role died", name=self.name, code=code, restart_in=delay)
-        if not self.ready.is_set() and self._backoff.deaths >= GIVE_UP_AFTER:
+        if self._needed and not self.ready.is_set() and self._backoff.deaths >= GIVE_UP_AFTER:
             raise NeverStarted(self.name)
         _restarts.labels(self.name).inc()
         with contextlib.suppress(TimeoutError):

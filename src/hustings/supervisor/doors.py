@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hustings.config import Settings, host_port
 from hustings.errors import HustingsError
@@ -20,6 +20,8 @@ class Door:
     host: str
     port: int
     kind: socket.SocketKind = socket.SOCK_STREAM
+    secure: bool = False
+    """Whether it speaks TLS."""
 
     @property
     def address(self) -> str:
@@ -30,29 +32,34 @@ class Door:
     def local_url(self) -> str:
         """How this machine reaches it: a door on all addresses is also on loopback."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host)  # noqa: S104
-        return f"http://{host or (f'[{self.host}]' if ':' in self.host else self.host)}:{self.port}"
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{host or (f'[{self.host}]' if ':' in self.host else self.host)}:{self.port}"
 
 
 def doors(settings: Settings) -> dict[str, Door]:
-    """The four doors of `settings`, each on a port that was free just now (0 becomes a number).
+    """The doors of `settings` (four, and port 80 beside a domain), each on a port that was free just now
+    (0 becomes a number).
 
     Raises HustingsError naming door and option when a port is taken or the host is not here,
     UsageError when one is no HOST:PORT.
     """
-    asked = (
+    asked = [
         ("audience", "--audience", settings.audience_door, socket.SOCK_STREAM),
         ("studio", "--studio", settings.studio_door, socket.SOCK_STREAM),
         ("media", "--media", settings.media_door, socket.SOCK_DGRAM),
         ("metrics", "--metrics", settings.metrics_door, socket.SOCK_STREAM),
-    )
+    ]
+    if settings.domain:
+        asked.append(("http", "HUSTINGS_HTTP_DOOR", settings.http_door, socket.SOCK_STREAM))
     found: dict[str, Door] = {}
     # All sockets stay open until the last is bound, so that no two doors get one port.
     with contextlib.ExitStack() as held:
         for name, option, text, kind in asked:
             host, port = host_port(text)
-            door = Door(name, option, host, port, kind)
+            secure = settings.certificate_files is not None and name in ("audience", "studio")
+            door = Door(name, option, host, port, kind, secure)
             bound = held.enter_context(_bound(door))
-            found[name] = Door(name, option, host, bound.getsockname()[1], kind)
+            found[name] = replace(door, port=bound.getsockname()[1])
     return found
 
 

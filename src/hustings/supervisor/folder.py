@@ -12,6 +12,8 @@ from hustings.errors import HustingsError
 
 ADDRESSES = "addresses.json"
 LOCK = "lock"
+SETUP = "setup"
+"""In `keys/`; written by the studio."""
 
 
 class FolderInUse(HustingsError):
@@ -61,6 +63,13 @@ class DataFolder:
 
     def forget_addresses(self) -> None:
         (self.run / ADDRESSES).unlink(missing_ok=True)
+
+    def setup_secret(self) -> str:
+        """Of the first account's link, as the studio keeps it while there is no account; else ""."""
+        try:
+            return (self.path / "keys" / SETUP).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     def close(self) -> None:
         """Lets the next server in."""

@@ -1,4 +1,4 @@
-"""`hustings serve`: bus, stage, studio and edges as children of one process."""
+"""`hustings serve`: bus, stage, studio, edges and scribe as children of one process."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 from prometheus_client import REGISTRY, Gauge, generate_latest
 
+from hustings.addresses import by_name
+from hustings.archive.open_store import KEYS, where
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import RoleMetrics, RoleReady
@@ -25,6 +28,7 @@ from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.metrics_door import MetricsDoor
 from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
+from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
 
@@ -32,7 +36,7 @@ _up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
 
 SILENT_FOR = 30.0
 """Seconds without a metrics message after which a role that was ready counts as hung."""
-PATIENCE = {"edge": 10.0, "studio": 6.0, "stage": 6.0, "bus": 3.0}
+PATIENCE = {"edge": 10.0, "certificates": 3.0, "studio": 6.0, "scribe": 3.0, "stage": 6.0, "bus": 3.0}
 """Seconds each kind of role has to stop, in the order they are stopped."""
 
 type Say = Callable[[str], None]
@@ -56,6 +60,8 @@ class Supervisor:
         self._say = say
         self._folder = DataFolder(settings.data)
         try:
+            where(settings)  # what is no store is said now; one that fails concerns nobody who is on air
+            certificate = usable_certificate(settings, self._clock)
             self.doors = doors(settings)
             self._held: socket.socket = hold(self.doors["audience"])
             self._nats = None if settings.bus else NatsServer(self._folder)
@@ -65,9 +71,13 @@ class Supervisor:
         self._logs = LogWriter(json_lines=settings.log_json)
         configure_logging("server", json_lines=settings.log_json, stream=self._logs)
         self._bus_url = self._nats.url if self._nats else settings.bus
+        self._all_open = asyncio.Event()
+        self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
         self._texts: dict[str, str] = {}
         self._opened: set[str] = set()
+        self._setup_said = False
+        self._studio_url = settings.studio_url.rstrip("/")
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
         self._started = self._clock.monotonic()
@@ -80,11 +90,28 @@ class Supervisor:
             "studio": command("studio"),
             **{f"edge-{index}": command("edge", str(index)) for index in range(edges)},
         }
+        # The store's keys are for who reads recordings.
+        keyless = dict.fromkeys(KEYS, "")
         children = {
-            name: Child(name, argv, environment, self._logs, self._clock) for name, argv in commands.items()
+            name: Child(
+                *(name, argv, environment | keyless if name == "stage" else environment),
+                *(self._logs, self._clock),
+            )
+            for name, argv in commands.items()
         }
+        # Nobody waits for the scribe: it starts when all doors are open, and may fail by itself.
+        children["scribe"] = Child(
+            *("scribe", command("scribe"), environment, self._logs, self._clock),
+            after=self._all_open,
+            needed=False,
+        )
+        if settings.domain:
+            children["certificates"] = Child(
+                *("certificates", command("certificates"), environment, self._logs, self._clock),
+                needed=False,
+            )
         if self._nats:
-            bus = Child("bus", tethered(self._nats.command), {}, self._logs, self._clock, tidy)
+            bus = Child("bus", tethered(self._nats.command), keyless, self._logs, self._clock, tidy)
             children = {"bus": bus, **children}
         return children
 
@@ -98,6 +125,13 @@ class Supervisor:
         if self._stop.is_set():
             self._kill.set()
         self._stop.set()
+
+    def reload(self) -> None:
+        """Both doors look at their certificate now; beside a domain, what failed is tried again."""
+        log.info("looking at certificates")
+        for name, child in self._children.items():
+            if name.partition("-")[0] in ("edge", "studio", "certificates") and child.ready.is_set():
+                child.hang_up()
 
     async def run(self) -> None:
         """Until `stop`. Raises HustingsError when a role cannot start at all."""
@@ -188,18 +222,33 @@ class Supervisor:
             self._open("audience")
         if "studio" in ready:
             self._open("studio")
+            self._say_setup()
         if "stage" in ready:
             self._open("media")
-        if self._opened >= self.doors.keys():
-            self._folder.remember_addresses(
-                {name: shown(door).removeprefix("udp ") for name, door in self.doors.items()}
-            )
+        if "certificates" in ready:
+            self._open("http")
+        # Port 80 is for those who forget https: nobody waits for it.
+        if self._opened >= self.doors.keys() - {"http"} and not self._all_open.is_set():
+            addresses = {name: shown(door).removeprefix("udp ") for name, door in self.doors.items()}
+            addresses |= {name: getattr(self._settings, name) for name in ("audience_url", "studio_url")}
+            if self._settings.certificate_files is not None:
+                cert, key = self._settings.certificate_files
+                addresses |= {"certificate": str(cert.absolute()), "certificate_key": str(key.absolute())}
+            self._folder.remember_addresses(addresses)
+            self._all_open.set()
             log.info("ready", seconds=round(self._clock.monotonic() - self._started, 2))
 
     def _open(self, name: str) -> None:
         if name not in self._opened:
             self._opened.add(name)
             self._say(f"{name:<9} {shown(self.doors[name])}")
+
+    def _say_setup(self) -> None:
+        """The address where the first account is made, as long as there is none."""
+        secret = self._folder.setup_secret()
+        if secret and not self._setup_said:
+            self._setup_said = True
+            self._say(f"{'setup':<9} {by_name(self._studio_url)}/setup#{secret}")
 
     def _metrics(self) -> str:
         """Called from the metrics door's thread: everything here is replaced, never changed in place."""
@@ -252,6 +301,9 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
     values["bus"] = bus_url
     for name, door in doors.items():
         values[f"{name}_door"] = door.address
+    for name in ("tls_cert", "tls_key"):
+        if values[name]:
+            values[name] = str(Path(values[name]).absolute())
     values["audience_url"] = settings.audience_url or doors["audience"].local_url
     values["studio_url"] = settings.studio_url or doors["studio"].local_url
     values["studio"] = doors["studio"].local_url
@@ -260,7 +312,8 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
 
 
 def serve(settings: Settings, say: Say) -> None:
-    """Runs a node in the foreground until SIGTERM, SIGINT or SIGHUP; then returns.
+    """Runs a node in the foreground until SIGTERM or SIGINT; then returns. SIGHUP ends it, too, but with
+    TLS and away from a terminal it has the certificate looked at.
 
     `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
     """
@@ -270,8 +323,10 @@ def serve(settings: Settings, say: Say) -> None:
 async def _serve(settings: Settings, say: Say) -> None:
     supervisor = Supervisor(settings, say)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # Under nohup SIGHUP is ignored, and stays so.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, supervisor.stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    # At a terminal SIGHUP says that it was closed; under nohup it is ignored, and stays so.
+    reloads = settings.certificate_files is not None and not os.isatty(0)
+    if reloads or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, supervisor.reload if reloads else supervisor.stop)
     await supervisor.run()

@@ -23,12 +23,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hustings.store import tables_accounts, tables_jobs, tables_questions  # noqa: F401  # register their tables
 from hustings.store.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0009"
 """The newest migration."""
 
 _version = Table(

@@ -9,11 +9,13 @@ export function clockTime(seconds) {
   return h ? `${h}:${String(m).padStart(2, "0")}:${s}` : `${m}:${s}`;
 }
 
-/** @param {number} seconds @returns {string} "12:30", "3 h 05 min", "2 d" for longer waits */
-export function countdown(seconds) {
+/** What follows "in". @param {number} seconds @param {string} lang @returns {string} "12:30", "3 h 5 min", "12 days" for longer waits */
+export function countdown(seconds, lang) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 3600) return clockTime(whole);
-  return span(whole);
+  if (whole < 48 * 3600) return span(whole);
+  // Relative, so that German has its dative: "in 12 Tagen".
+  return new Intl.RelativeTimeFormat(locale(lang)).format(Math.round(whole / 86_400), "day").replace(/^in /, "");
 }
 
 /** @param {number} seconds @returns {string} "45 s", "12 min", "1 h 58 min"; the same in German and English */
@@ -28,20 +30,48 @@ export function span(seconds) {
 }
 
 /**
- * The reader's own clock time of a moment.
+ * The clock time of a moment, in the reader's zone unless another is named.
  * @param {string} iso
  * @param {string} lang
  * @param {boolean} withSeconds
+ * @param {string} [zone] IANA
  */
-export function clock(iso, lang, withSeconds = false) {
+export function clock(iso, lang, withSeconds = false, zone = undefined) {
   return new Intl.DateTimeFormat(locale(lang), {
-    hour: "2-digit", minute: "2-digit", hour12: false, ...(withSeconds ? { second: "2-digit" } : {}),
+    hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone || undefined, ...(withSeconds ? { second: "2-digit" } : {}),
   }).format(new Date(iso));
 }
 
 /** @param {string} iso @param {string} lang */
 export function date(iso, lang) {
   return new Intl.DateTimeFormat(locale(lang), { day: "numeric", month: "short", year: "numeric" }).format(new Date(iso));
+}
+
+/**
+ * Day and time in words, in the reader's zone or in another one.
+ * @param {string} iso @param {string} lang @param {string} [zone] IANA
+ * @returns {string} "Thursday, 24 December 2026, 20:00"; in the reader's zone when the other one is not known here
+ */
+export function dayAndTime(iso, lang, zone) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const wanted = { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: zone || undefined };
+  const at = new Date(iso);
+  try {
+    return `${new Intl.DateTimeFormat(locale(lang), wanted).format(at)}, ${clock(iso, lang, false, zone)}`;
+  } catch {
+    return `${date(iso, lang)}, ${clock(iso, lang)}`;
+  }
+}
+
+/** Whether clocks in `zone` show the same as the reader's at this moment. @param {string} iso @param {string} zone IANA */
+export function sameClock(iso, zone) {
+  try {
+    const at = new Date(iso);
+    const shown = (/** @type {string | undefined} */ timeZone) => at.toLocaleString("en", { timeZone });
+    return shown(zone || "UTC") === shown(undefined);
+  } catch {
+    return true;
+  }
 }
 
 /** @param {string} iso @param {Date} now @returns {boolean} whether it is on the reader's present day */

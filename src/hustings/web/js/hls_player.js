@@ -2,6 +2,13 @@
 
 import { Backoff } from "./backoff.js";
 
+/** Closer to the newest sound than this is live, s. */
+const LIVE_WITHIN = 6;
+/** Where live is in a browser that does not say, s before the end. */
+const BEHIND = 2.5;
+/** How fast hls.js may play to be live again. */
+const CATCH_UP = 1.06;
+
 /** `canPlayType` answers "maybe" in browsers that then fail; ManagedMediaSource marks those that do it well. */
 export function nativeHls() {
   return "ManagedMediaSource" in window;
@@ -12,9 +19,12 @@ export class HlsPlayer {
    * @param {HTMLAudioElement} audio
    * @param {string} url of the multivariant playlist
    * @param {import("./mse_player.js").PlayerListener} listener
+   * @param {number} since Unix ms at which the broadcast began; 0 when not known
    */
-  constructor(audio, url, listener) {
+  constructor(audio, url, listener, since = 0) {
     this._audio = audio;
+    this._since = since;
+    this._shifted = false;
     this._url = url;
     this._listener = listener;
     this._abort = new AbortController();
@@ -63,16 +73,59 @@ export class HlsPlayer {
     return ranges.length ? Math.max(0, ranges.end(ranges.length - 1) - this._audio.currentTime) : 0;
   }
 
+  /** What is heard now, in 48 kHz samples since the broadcast began, by the playlist's dates; null: unknown. */
   get mediaTime() {
-    return null;
+    const heard = this._heard;
+    return heard === null || !this._since ? null : Math.max(0, ((heard - this._since) / 1000) * 48000);
+  }
+
+  /** The newest sound there is, seconds since the broadcast began. */
+  get edge() {
+    const { mediaTime } = this;
+    return mediaTime === null ? null : mediaTime / 48000 + this._toEnd;
+  }
+
+  /** Seconds behind the newest sound because the listener wants it so. */
+  get behind() {
+    return this._shifted ? this._toEnd : 0;
+  }
+
+  /** @param {number} seconds since the broadcast began */
+  seek(seconds) {
+    const { edge } = this;
+    if (edge === null) return;
+    const { seekable } = this._audio;
+    if (!seekable.length || seconds > edge - LIVE_WITHIN) return this.toLive();
+    this._shifted = true;
+    if (this._hls) this._hls.config.maxLiveSyncPlaybackRate = 1;
+    this._audio.playbackRate = 1;
+    this._audio.currentTime = Math.max(seekable.start(0) + 0.1, seekable.end(seekable.length - 1) - (edge - seconds));
+  }
+
+  /** Back to what is said now. */
+  toLive() {
+    this._shifted = false;
+    if (this._hls) this._hls.config.maxLiveSyncPlaybackRate = CATCH_UP;
+    this._audio.currentTime = this._hls?.liveSyncPosition ?? Math.max(0, this._audio.currentTime + this._toEnd - BEHIND);
+  }
+
+  get _toEnd() {
+    const { seekable, currentTime } = this._audio;
+    return seekable.length ? Math.max(0, seekable.end(seekable.length - 1) - currentTime) : 0;
+  }
+
+  /** When what is heard now was said, Unix ms. */
+  get _heard() {
+    if (!this._played) return null;
+    const date = this._hls ? this._hls.playingDate : /** @type {any} */ (this._audio).getStartDate?.();
+    if (!date || Number.isNaN(date.getTime())) return null;
+    return this._hls ? date.getTime() : date.getTime() + this._audio.currentTime * 1000;
   }
 
   /** By EXT-X-PROGRAM-DATE-TIME, so between the mixer and the ear. */
   get latencyMs() {
-    if (!this._played) return null;
-    const date = this._hls ? this._hls.playingDate : /** @type {any} */ (this._audio).getStartDate?.();
-    if (!date || Number.isNaN(date.getTime())) return null;
-    const heard = this._hls ? date.getTime() : date.getTime() + this._audio.currentTime * 1000;
+    const heard = this._heard;
+    if (heard === null) return null;
     const ms = Date.now() - heard;
     return ms > 0 && ms < 60_000 ? ms : null;
   }
@@ -84,7 +137,7 @@ export class HlsPlayer {
       if (!Hls.isSupported()) return this._set("failed");
       const hls = (this._hls = new Hls({
         // A worker would come from a blob: address, which the page's policy forbids on purpose.
-        enableWorker: false, lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate: 1.06,
+        enableWorker: false, lowLatencyMode: true, backBufferLength: 30, maxLiveSyncPlaybackRate: CATCH_UP,
         liveDurationInfinity: true,
       }));
       hls.on(Hls.Events.ERROR, (/** @type {string} */ _name, /** @type {any} */ data) => this._error(Hls, data));

@@ -2,6 +2,9 @@
 
 /** dBFS range that the meter shows. */
 const QUIETEST = -60;
+/** Amplitude at the end of the scale, and how many samples there in a row are no chance. */
+const FULL = 0.99;
+const CLIPPED = 3;
 
 /** @typedef {"insecure" | "old" | "refused" | "missing" | "busy" | "unplugged"} Trouble */
 
@@ -35,6 +38,7 @@ export class Microphone {
     /** @type {MediaStreamAudioSourceNode | undefined} */
     this._node = undefined;
     this._samples = new Float32Array(1024);
+    this._clipped = false;
     /** @type {Promise<MediaStreamTrack | null>} */
     this._opening = Promise.resolve(null);
   }
@@ -89,12 +93,24 @@ export class Microphone {
 
   /** How loud it is now, 0..1 over 60 dB; nothing while muted. */
   get level() {
+    this._clipped = false;
     if (!this._analyser || this._context?.state !== "running") return 0;
     this._analyser.getFloatTimeDomainData(/** @type {Float32Array<ArrayBuffer>} */ (this._samples));
     let sum = 0;
-    for (const sample of this._samples) sum += sample * sample;
+    let full = 0;
+    for (const sample of this._samples) {
+      sum += sample * sample;
+      // One sample may touch the end; some in a row were higher than the scale is.
+      full = Math.abs(sample) >= FULL ? full + 1 : 0;
+      if (full >= CLIPPED) this._clipped = true;
+    }
     const db = 10 * Math.log10(sum / this._samples.length + 1e-12);
     return Math.max(0, Math.min(1, 1 - db / QUIETEST));
+  }
+
+  /** Whether the sound stood at the end of the scale, in the moment that `level` was asked for: then it is torn. */
+  get clipped() {
+    return this._clipped;
   }
 
   /** @param {MediaStreamTrack} track */

@@ -12,17 +12,30 @@ const START = 0.36;
 const BEHIND = 0.4;
 /** Nothing is ever buffered at position 0, so a play() made by the click waits until we choose a place. */
 const OFFSET = 10;
-const KEEP_BEHIND = 20;
+/** What was heard stays this long, so that going back needs no network, s: 5 MB of Opus. */
+const KEEP_BEHIND = 600;
+/** Closer to the newest sound than this is live, s. */
+const LIVE_WITHIN = 3;
+/** Who listens further back than this has what comes live fetched when its time has come, s. */
+const LIVE_AHEAD = 300;
+/** Behind live, so much is fetched ahead, s. */
+const FETCH_AHEAD = 12;
+/** Behind live, this much is enough to play, s. */
+const ENOUGH_BEHIND = 1;
+/** The newest chunks at hand for the way back to live. */
+const RECENT = 5;
+const CHUNK_SECONDS = 0.2;
 const MAX_QUEUE = 400;
 const MAX_EVENTS = 500;
 /** Times run backwards this far only when another broadcast has begun. */
 const OTHER_BROADCAST = 60 * RATE;
 
 /**
- * @typedef {"connecting" | "waiting" | "playing" | "stalled" | "reconnecting" | "full" | "blocked" | "ended" | "closed" | "failed"} PlayState
+ * @typedef {"connecting" | "waiting" | "playing" | "seeking" | "stalled" | "reconnecting" | "full" | "blocked" | "ended" | "closed" | "failed"} PlayState
  * @typedef {object} PlayerListener
  * @property {(state: PlayState, detail?: {seconds?: number, swallowed?: boolean}) => void} state
- * @property {(event: Record<string, any>) => void} event what happened, at the moment it is heard
+ * @property {(event: Record<string, any>) => void} event what happened on the stage, at the moment it is heard; what
+ *   happened in the room ("room", "reactions"), at once
  * @property {() => void} interrupted the system has paused the sound (a call, another player)
  */
 
@@ -41,9 +54,15 @@ export class MsePlayer {
    * @param {string} url of the push stream, without codec
    * @param {"opus" | "aac"} codec
    * @param {PlayerListener} listener
+   * @param {string} past of the media playlist that reaches back; "" when there is none
    */
-  constructor(audio, url, codec, listener) {
+  constructor(audio, url, codec, listener, past = "") {
     this._audio = audio;
+    this._past = past;
+    this._shifted = false;
+    this._skipped = false;
+    /** @type {Uint8Array[]} */
+    this._recent = [];
     this._url = `${url}${url.includes("?") ? "&" : "?"}codec=${codec}`;
     this._type = codec === "opus" ? 'audio/mp4; codecs="opus"' : 'audio/mp4; codecs="mp4a.40.2"';
     this._listener = listener;
@@ -94,6 +113,7 @@ export class MsePlayer {
   stop() {
     this._abort.abort();
     this._source?.stop();
+    this._rewind?.stop();
     clearInterval(this._timer);
     this._audio.pause();
     this._audio.playbackRate = 1;
@@ -126,6 +146,66 @@ export class MsePlayer {
     return ms > 0 && ms < 30_000 ? ms : this.ahead * 1000 + 200;
   }
 
+  /** The newest sound there is, seconds since the broadcast began; null before there was any. */
+  get edge() {
+    return this._lastTime < 0 ? null : this._lastTime / RATE + CHUNK_SECONDS;
+  }
+
+  /** Seconds behind the newest sound because the listener wants it so; 0 at the live edge. */
+  get behind() {
+    if (!this._shifted || this.edge === null) return 0;
+    return Math.max(0, this.edge - (this.mediaTime ?? 0) / RATE);
+  }
+
+  /** @type {import("./listen_rewind.js").Rewind | undefined} */
+  _rewind;
+
+  /** Plays on from another moment of the broadcast. @param {number} seconds since it began */
+  seek(seconds) {
+    const { edge } = this;
+    if (!this._began || edge === null) return;
+    const to = Math.max(0, seconds);
+    if (to > edge - LIVE_WITHIN) return this.toLive();
+    this._shifted = true;
+    this._audio.playbackRate = 1;
+    this._audio.currentTime = OFFSET + to;
+    if (this.ahead < ENOUGH_BEHIND) this._hold("seeking");
+    else this._resume();
+    void this._fetchAhead();
+  }
+
+  /** Back to what is said now. */
+  toLive() {
+    if (!this._shifted) return;
+    this._shifted = false;
+    this._rewind?.stop();
+    this._rewind = undefined;
+    if (this._skipped) this._queue.push(...this._recent);
+    this._skipped = false;
+    this._governor.restart();
+    // A place near the end is chosen as at the beginning.
+    this._began = false;
+    this._holding = false;
+    this._audio.play().catch(() => undefined);
+    this._feed();
+    this._place();
+  }
+
+  /** Behind live: what will be heard next, as far as it is not there. */
+  async _fetchAhead() {
+    const { ahead, edge } = this;
+    if (!this._shifted || !this._past || edge === null || !this._clock || ahead > FETCH_AHEAD) return;
+    const { Rewind } = await import("./listen_rewind.js");
+    if (!this._shifted || this._abort.signal.aborted) return;
+    this._rewind ??= new Rewind(this._past, {
+      sound: (bytes) => this._shifted && this._append(bytes),
+      hole: (seconds) => this._shifted && this.ahead < 0.1 && (this._audio.currentTime += seconds),
+      gone: () => this._shifted && this.ahead < 0.1 && this.toLive(),
+    });
+    const next = this._audio.currentTime - OFFSET + this.ahead;
+    if (next < edge - 0.1) void this._rewind.want(this._clock.wall_clock + next - this._clock.media_time / RATE);
+  }
+
   _openMedia() {
     const Source = /** @type {typeof MediaSource} */ (/** @type {any} */ (window).MediaSource ?? /** @type {any} */ (window).ManagedMediaSource);
     if (this._objectUrl) URL.revokeObjectURL(this._objectUrl);
@@ -133,7 +213,9 @@ export class MsePlayer {
     this._buffer = null;
     this._queue = [];
     this._lastTime = -1;
-    this._began = false;
+    this._began = this._shifted = this._skipped = false;
+    this._rewind?.stop();
+    this._rewind = undefined;
     this._holding = false;
     this._audio.disableRemotePlayback = true;
     this._objectUrl = URL.createObjectURL(media);
@@ -160,8 +242,7 @@ export class MsePlayer {
         break;
       }
       case EVENT: {
-        this._events.push(readJson(record.payload));
-        if (this._events.length > MAX_EVENTS) this._events.shift();
+        this._event(readJson(record.payload));
         break;
       }
       case CLOCK: {
@@ -179,6 +260,13 @@ export class MsePlayer {
     }
   }
 
+  /** @param {Record<string, any>} event */
+  _event(event) {
+    if (event.kind === "room" || event.kind === "reactions") return this._listener.event(event);
+    this._events.push(event);
+    if (this._events.length > MAX_EVENTS) this._events.shift();
+  }
+
   /** @param {Uint8Array} payload */
   _chunk(payload) {
     const time = decodeTime(payload);
@@ -189,6 +277,13 @@ export class MsePlayer {
       this._restartMedia();
     }
     this._lastTime = time;
+    this._recent.push(payload);
+    if (this._recent.length > RECENT) this._recent.shift();
+    if (this._shifted) {
+      this._skipped ||= this.behind > LIVE_AHEAD;
+      if (!this._skipped) this._append(payload);
+      return;
+    }
     if (this._began && !this._holding) {
       const advice = this._governor.arrived(this.ahead, performance.now() / 1000);
       if (advice.jump) this._audio.currentTime += advice.jump;
@@ -223,7 +318,7 @@ export class MsePlayer {
       }
       const next = this._queue.shift();
       if (next) buffer.appendBuffer(/** @type {Uint8Array<ArrayBuffer>} */ (next));
-      else if (this._finished) this._media.endOfStream();
+      else if (this._finished && !this._shifted) this._media.endOfStream();
       else this._place();
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "QuotaExceededError") buffer.remove(0, this._audio.currentTime - 1);
@@ -242,6 +337,10 @@ export class MsePlayer {
       this._audio.currentTime = Math.max(ranges.start(last), end - BEHIND);
       this._began = true;
       this._governor.restart();
+      return;
+    }
+    if (this._shifted) {
+      if (this._holding && this.ahead >= Math.min(ENOUGH_BEHIND, this.behind)) this._resume();
       return;
     }
     const margin = this._governor.enough;
@@ -270,6 +369,7 @@ export class MsePlayer {
     if (this._audio.error) return this._set("failed");
     if (!this._began || this.playState === "ended") return;
     this._place();
+    if (this._shifted) void this._fetchAhead();
     const ahead = this.ahead;
     // The browser runs dry a little before the last sample: then its readyState falls (HAVE_CURRENT_DATA).
     const dry = ahead < 0.02 || (this.firstAudio !== null && this._audio.readyState < 3);
@@ -282,12 +382,18 @@ export class MsePlayer {
   }
 
   _ranDry() {
-    if (this._finished) return this._set("ended");
-    this._holding = true;
-    this._audio.pause();
+    if (this._finished && this.behind < 0.5) return this._set("ended");
+    if (this._shifted) return this._hold(this._lost ? "reconnecting" : "seeking");
+    this._hold(this._lost ? "reconnecting" : "stalled");
     this.stalls += 1;
     this._governor.underrun(performance.now() / 1000);
-    this._set(this._lost ? "reconnecting" : "stalled");
+  }
+
+  /** Silence until there is enough again. @param {PlayState} state */
+  _hold(state) {
+    this._holding = true;
+    this._audio.pause();
+    this._set(state);
   }
 
   /** Tells what has happened up to what is heard now. */
@@ -314,6 +420,7 @@ export class MsePlayer {
   _over(reason) {
     if (reason === "ended") {
       this._finished = true;
+      if (this._shifted) return;
       if (!this._began || this._holding || this.ahead < 0.05) this._set("ended");
       else this._feed();
     } else if (reason === "closed") {

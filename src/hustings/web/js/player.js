@@ -6,7 +6,7 @@ import { MsePlayer, mseCodec } from "./mse_player.js";
  * @typedef {"idle" | "scheduled" | import("./mse_player.js").PlayState} State
  * @typedef {{live?: string, hls?: string}} Doors
  * @typedef {{door: string, firstAudio: number | null, ahead: number, latencyMs: number | null, stalls: number,
- *   discontinuities: number, mediaTime: number | null}} Stats
+ *   discontinuities: number, mediaTime: number | null, edge: number | null, behind: number}} Stats
  */
 
 export class Player {
@@ -26,14 +26,19 @@ export class Player {
     this._wanted = false;
     this._attempt = 0;
     this._pushFailed = false;
+    this._since = 0;
     /** @type {State} */
     this.state = "idle";
   }
 
-  /** @param {Doors} doors what the room offers now; a waiting player goes in as soon as there is one */
-  offer(doors) {
+  /**
+   * @param {Doors} doors what the room offers now; a waiting player goes in as soon as there is one
+   * @param {string | null} [since] when the broadcast went live, ISO 8601
+   */
+  offer(doors, since) {
     const before = this._doors;
     this._doors = doors;
+    this._since = since ? Date.parse(since) : 0;
     if (!this._wanted || this.state === "ended") return;
     if (this.state === "scheduled" && this._choose()) void this._connect();
     else if (this._inner && this._door === "hls" && !before.hls && doors.hls) void this._connect();
@@ -64,7 +69,29 @@ export class Player {
       stalls: inner?.stalls ?? 0,
       discontinuities: inner?.discontinuities ?? 0,
       mediaTime: inner?.mediaTime ?? null,
+      edge: inner?.edge ?? null,
+      behind: inner?.behind ?? 0,
     };
+  }
+
+  /** Whether there is sound to go back in. */
+  get seekable() {
+    return ["playing", "seeking", "stalled", "reconnecting"].includes(this.state) && this.stats.edge !== null;
+  }
+
+  /** @param {number} seconds since the broadcast began; at the end it is live again */
+  seek(seconds) {
+    if (this.seekable) this._inner?.seek(seconds);
+  }
+
+  /** @param {number} seconds forwards, or back when negative */
+  skip(seconds) {
+    const { mediaTime, edge } = this.stats;
+    if (edge !== null) this.seek((mediaTime ?? edge * 48000) / 48000 + seconds);
+  }
+
+  toLive() {
+    this._inner?.toLive();
   }
 
   /** @returns {"push" | "hls" | null} */
@@ -94,12 +121,15 @@ export class Player {
       interrupted: () => attempt === this._attempt && this.stop(),
     };
     if (this._door === "push") {
-      this._inner = new MsePlayer(this._audio, this._doors.live ?? "", mseCodec() ?? "opus", listener);
+      const codec = mseCodec() ?? "opus";
+      // The playlist stands beside the push; while doors are open only, there is no past.
+      const past = new URL(`hls/${codec}.m3u8`, new URL(this._doors.live ?? "", location.href)).href;
+      this._inner = new MsePlayer(this._audio, this._doors.live ?? "", codec, listener, past);
     } else {
       this._unlock();
       const { HlsPlayer } = await import("./hls_player.js");
       if (attempt !== this._attempt) return;
-      this._inner = new HlsPlayer(this._audio, this._doors.hls ?? "", listener);
+      this._inner = new HlsPlayer(this._audio, this._doors.hls ?? "", listener, this._since);
     }
     this._inner.start();
   }

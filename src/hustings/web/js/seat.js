@@ -16,7 +16,7 @@ const SHORT = 8;
 const TAKEN_AFTER = 3;
 
 /**
- * @typedef {"off" | "connecting" | "doors" | "on" | "reconnecting" | "server" | "bad_ticket" | "rejected" | "elsewhere"} SeatState
+ * @typedef {"off" | "connecting" | "doors" | "on" | "reconnecting" | "server" | "bad_ticket" | "banned" | "removed" | "locked" | "rejected" | "elsewhere"} SeatState
  * @typedef {{rtt: number | null, loss: number | null}} Line
  */
 
@@ -24,8 +24,10 @@ export class Seat {
   /**
    * @param {string} url WHIP @param {string} ticket
    * @param {{changed: (state: SeatState, detail: {seconds?: number, reason?: string}) => void, sound: (stream: MediaStream) => void, line: (line: Line) => void}} listener
+   * @param {string} [device] see WhipSession
    */
-  constructor(url, ticket, listener) {
+  constructor(url, ticket, listener, device = "") {
+    this._device = device;
     this._url = url;
     this._ticket = ticket;
     this._listener = listener;
@@ -64,7 +66,7 @@ export class Seat {
 
   /** The doors may have opened. */
   tryNow() {
-    if (this.state === "doors") this._again(0);
+    if (this.state === "doors" || this.state === "locked") this._again(0);
   }
 
   /** @param {MediaStreamTrack} track another microphone */
@@ -92,7 +94,7 @@ export class Seat {
     const session = (this._session = new WhipSession(this._url, this._ticket, {
       sound: (stream) => this._session === session && this._listener.sound(stream),
       state: (state) => this._session === session && this._peerState(session, state),
-    }));
+    }, this._device));
     this._openedAt = this._heardAt = performance.now();
     try {
       await session.open(track);
@@ -107,7 +109,10 @@ export class Seat {
   _failed(error) {
     if (!(error instanceof WhipRefused)) return this._again(this._backoff.next(), this._was ? "reconnecting" : "server");
     const { status, message, retryAfter } = error;
-    if (status === 401 || status === 403) return this._give("bad_ticket");
+    if (status === 401) return this._give("bad_ticket");
+    if (status === 403) return this._give("banned");
+    if (status === 409 && error.state === "removed") return this._give("removed");
+    if (status === 409 && error.state === "locked") return this._again(6 + Math.random() * 4, "locked");
     if (status === 409) return this._again(6 + Math.random() * 4, "doors");
     if (status >= 500 || status === 404 || status === 429) {
       return this._again(Math.max(retryAfter, this._backoff.next()), this._was ? "reconnecting" : "server");

@@ -13,9 +13,14 @@ export class Strings {
   }
 
   /** The page's own catalogue. A page without it keeps the words the server wrote. */
-  static async load() {
+  static load() {
+    return Strings.of(document.documentElement.dataset.strings ?? "");
+  }
+
+  /** The one at an address. @param {string} address */
+  static async of(address) {
     const html = document.documentElement;
-    const answer = await fetch(html.dataset.strings ?? "");
+    const answer = await fetch(address);
     if (!answer.ok) throw new Error(`texts: ${answer.status}`);
     return new Strings(html.lang, await answer.json());
   }

@@ -2,9 +2,17 @@
 
 import { clock, date } from "./format.js";
 
-const lang = document.documentElement.lang;
-for (const element of document.querySelectorAll("time[data-show]")) {
-  const iso = element.getAttribute("datetime");
-  if (!iso) continue;
-  element.textContent = element.getAttribute("data-show") === "date" ? date(iso, lang) : clock(iso, lang);
+/** @param {ParentNode} within */
+export function showTimes(within) {
+  const { lang } = document.documentElement;
+  for (const element of within.querySelectorAll("time[data-show]")) {
+    const iso = element.getAttribute("datetime");
+    if (!iso) continue;
+    const how = element.getAttribute("data-show");
+    // To the tenth where that was measured.
+    const tenth = how === "exact" ? (iso.match(/\.\d/)?.[0] ?? "").replace(".", lang === "de" ? "," : ".") : "";
+    element.textContent = how === "date" ? date(iso, lang) : clock(iso, lang, how === "exact") + tenth;
+  }
 }
+
+showTimes(document);

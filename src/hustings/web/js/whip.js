@@ -9,11 +9,12 @@ const GATHER_MS = 500;
 
 /** The studio said no. */
 export class WhipRefused extends Error {
-  /** @param {number} status @param {string} reason @param {number} retryAfter seconds, 0 when not said */
-  constructor(status, reason, retryAfter) {
+  /** @param {number} status @param {string} reason @param {number} retryAfter seconds, 0 when not said @param {string} [state] what the room or the seat is */
+  constructor(status, reason, retryAfter, state = "") {
     super(reason);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.state = state;
   }
 }
 
@@ -49,10 +50,12 @@ export class WhipSession {
   /**
    * @param {string} url @param {string} ticket
    * @param {{sound: (stream: MediaStream) => void, state: (state: RTCPeerConnectionState) => void}} listener
+   * @param {string} [device] a number by chance that this browser goes by
    */
-  constructor(url, ticket, listener) {
+  constructor(url, ticket, listener, device = "") {
     this._url = url;
     this._ticket = ticket;
+    this._device = device;
     this._listener = listener;
     this._location = "";
     this._closed = false;
@@ -76,7 +79,10 @@ export class WhipSession {
     await this._gathered();
     const answer = await fetch(this._url, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this._ticket}` },
+      headers: {
+        "Content-Type": "application/sdp", Authorization: `Bearer ${this._ticket}`,
+        ...(this._device ? { "Hustings-Device": this._device } : {}),
+      },
       body: this.peer.localDescription?.sdp ?? "",
       signal: AbortSignal.timeout(8000),
     });
@@ -137,11 +143,13 @@ export class WhipSession {
 /** @param {Response} answer */
 async function refusal(answer) {
   let reason = String(answer.status);
+  let state = "";
   try {
     const body = await answer.json();
+    state = String(body.state ?? "");
     reason = [body.title, body.detail].filter(Boolean).join(": ") || reason;
   } catch {
     // Not a problem document; the number has to do.
   }
-  return new WhipRefused(answer.status, reason, Number(answer.headers.get("Retry-After")) || 0);
+  return new WhipRefused(answer.status, reason, Number(answer.headers.get("Retry-After")) || 0, state);
 }

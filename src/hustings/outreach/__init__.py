@@ -1,0 +1,1 @@
+"""What leaves a room for other programs: calendar files, QR codes. Pure: values in, bytes out."""

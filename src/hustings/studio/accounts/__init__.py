@@ -1,0 +1,1 @@
+"""Accounts: who conducts rooms. Set-up, passkeys, passwords, sessions, API tokens, and what guards them."""

@@ -1,0 +1,1 @@
+"""Webhooks: room events sent to others' servers, signed, until they arrive (docs/webhooks.md)."""
