@@ -1,8 +1,8 @@
 """What failed in the last pytest run, once more, alone: `python tools/failed_again.py`.
 
-Real sockets, browsers and processes on a machine with other things to do fail now and then for want of time. What is
-broken fails twice. So a run in which at most `AT_MOST` tests failed gets a second try of just these, in a new process,
-and says which they were: a test named here often wants mending.
+Real sockets, browsers and processes on a machine with other things to do fail now and then for want of time.
+What is broken fails twice. So a run in which at most `AT_MOST` tests failed gets a second try of just these,
+in a new process, and says which they were: a test named here often wants mending.
 """
 
 from __future__ import annotations
