@@ -37,7 +37,8 @@ def page() -> Iterator[Page]:
             """async () => {
               const { answerOf } = await import("/dialog.js");
               window.dialog = document.getElementById("ask");
-              window.ask = (text) => answerOf(dialog, () => (document.getElementById("text").textContent = text));
+              const put = (text) => (document.getElementById("text").textContent = text);
+              window.ask = (text) => answerOf(dialog, () => put(text));
               window.shown = async () => {
                 while (!dialog.open) await new Promise((done) => setTimeout(done));
               };
@@ -68,7 +69,7 @@ def test_the_answer_to_one_question_is_not_taken_for_the_next(page: Page) -> Non
           dialog.close("no");
           await second;
           return [...before, early];
-        }"""
+        }""",
     )
     assert said == ["yes", "", True, "second", "second: no"]
 
@@ -83,7 +84,7 @@ def test_a_second_question_does_not_take_an_open_dialog(page: Page) -> None:
           const text = document.getElementById("text").textContent;
           dialog.close("yes");
           return [second, text, await first];
-        }"""
+        }""",
     )
     assert said == ["", "first", "yes"]
 
@@ -100,7 +101,7 @@ def test_of_two_that_wait_one_is_asked(page: Page) -> None:
           const text = document.getElementById("text").textContent;
           dialog.close("no");
           return [await first, third, text, await waiting[0]];
-        }"""
+        }""",
     )
     assert said == ["yes", "", "second", "no"]
 
