@@ -13,7 +13,8 @@ from studio_support import running_studio
 from hustings.studio.middleware import CSP, SECURITY
 
 NO_SCRIPT_OF_ITS_OWN = re.compile(
-    r"<script(?![^>]*\bsrc=)|\son[a-z]+\s*=|\bjavascript:|<style|\sstyle\s*=", re.I
+    r'<script(?![^>]*(?:\bsrc=|type="application/json"))|\son[a-z]+\s*=|\bjavascript:|<style|\sstyle\s*=',
+    re.I,
 )
 REQUESTS = (
     # pages, an error as a page, the API, its errors, static files, doors for other sites

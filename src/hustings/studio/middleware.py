@@ -117,7 +117,7 @@ class ResponseHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in {**SECURITY, **(_CORS if media else {})}.items():
                     headers.setdefault(name, value)
-                if not path.startswith("/static/"):
+                if not path.startswith("/static/") or message["status"] >= 400:
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
