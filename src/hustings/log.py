@@ -28,6 +28,9 @@ _IPV6 = re.compile(
     r"|(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?)(?![\w:])",
     re.IGNORECASE,
 )
+# Our own secrets say what they are: tickets, links, sessions, tokens, invitations, resets, webhooks' keys.
+_OURS = re.compile(r"(?<![\w-])(?:[tlshir]|whsec)_[\w+/=-]{20,}")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _SECRET = re.compile(r"(?i)(\bbearer\s+|\bticket[=:]\s?|\btoken[=:]\s?|//[^\s/@:]*:)[\w.~+/=-]{8,}@?")
 
 
@@ -56,8 +59,9 @@ class _StandardError:
 
 
 def scrub(line: str) -> str:
-    """`line` without IP addresses, tickets, tokens and passwords in URLs."""
-    return _IPV6.sub("[address]", _IPV4.sub("[address]", _SECRET.sub(r"\1[secret]", line)))
+    """`line` without IP addresses, tickets, tokens, passwords in URLs and mail addresses."""
+    line = _MAIL.sub("[mail]", _OURS.sub("[secret]", _SECRET.sub(r"\1[secret]", line)))
+    return _IPV6.sub("[address]", _IPV4.sub("[address]", line))
 
 
 class _Text:

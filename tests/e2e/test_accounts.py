@@ -13,7 +13,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from desk_support import Door, studio_door
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 from pages_browser import chromium
@@ -305,3 +305,62 @@ def test_the_pages_are_in_order_for_readers_keys_and_narrow_screens(
         page.keyboard.press("Escape")
         page.evaluate("document.documentElement.style.fontSize = '200%'")
         fits()
+
+
+def test_who_it_is_is_asked_again_and_what_was_meant_goes_on(browser: Browser, fresh: Door) -> None:
+    """A session of ten minutes is played: the first answer to each wish is the studio's refusal."""
+    old = {"WWW-Authenticate": 'Bearer error="insufficient_user_authentication", max_age="600"'}
+    with tab(browser) as page:
+        page.goto(setup_address(fresh))
+        page.get_by_label("Name").fill("Clara")
+        page.get_by_text("A password instead").click()
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Make an account with a password").click()
+        page.wait_for_url(f"{fresh.by_name}/")
+        page.goto(f"{fresh.by_name}/account")
+        page.get_by_text("Make a token", exact=True).first.click()
+        page.get_by_label("What it is for").fill("Stream deck")
+        refuse = {"left": 2}
+
+        def answer(route: Route) -> None:
+            if route.request.method == "POST" and refuse["left"]:
+                refuse["left"] -= 1
+                route.fulfill(status=403, json={"title": "Prove again"}, headers=old)
+            else:
+                route.continue_()
+
+        page.route("**/api/tokens", answer)
+        prove = page.locator("#prove")
+        page.locator("#token-make").click()
+        prove.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#problem-title")).to_have_text("Nothing was changed")
+        page.locator("#token-make").click()
+        prove.get_by_label("Password").fill("another one, and wrong")
+        prove.get_by_label("Password").press("Enter")
+        expect(page.locator("#prove-fault")).to_be_visible()
+        assert Axe().run(page).violations_count == 0
+        prove.get_by_label("Password").fill(PASSWORD)
+        prove.get_by_role("button", name="With the password").click()
+        expect(page.locator("#token-once-value")).to_have_value(re.compile("^h_"))
+
+
+def test_an_operator_changes_a_role_and_removes_an_account(browser: Browser, fresh: Door) -> None:
+    with tab(browser) as page:
+        page.goto(setup_address(fresh))
+        page.get_by_label("Name").fill("Clara")
+        page.get_by_role("button", name="Make an account with a passkey").click()
+        page.wait_for_url(f"{fresh.by_name}/")
+        made = fresh.api.post("/api/accounts/invitations", json={"name": "Thomas", "role": "host"}).json()
+        body = {"secret": made["link"].partition("#")[2], "name": "Thomas", "password": PASSWORD}
+        assert httpx.post(f"{fresh.url}/api/setup", json=body, trust_env=False).status_code == 201
+        page.goto(f"{fresh.by_name}/account")
+        people, ask = page.locator("#people"), page.locator("#ask")
+        people.get_by_role("button", name="Make operator: Thomas").click()
+        ask.get_by_role("button", name="Make operator").click()
+        expect(people.get_by_role("button", name="Make host: Thomas")).to_be_visible()
+        people.get_by_role("button", name="Disable: Thomas").click()
+        ask.get_by_role("button", name="Disable").click()
+        people.get_by_role("button", name="Remove: Thomas").click()
+        ask.get_by_role("button", name="Remove").click()
+        expect(people.locator(".entry")).to_have_count(1)
+        assert [one["name"] for one in fresh.api.get("/api/accounts").json()["accounts"]] == ["Clara"]

@@ -40,6 +40,10 @@ class Browser(httpx.AsyncClient):
     async def log_in(self, name: str = "Clara", password: str = PASSWORD) -> httpx.Response:
         return await self.post("/api/sessions", json={"name": name, "password": password})
 
+    async def prove(self, password: str = PASSWORD) -> None:
+        """Shows again who is logged in."""
+        await self.ok("POST", "/api/sessions/current", 200, json={"password": password})
+
 
 def setup_secret(house: House) -> str:
     return (house.settings.data / "keys" / "setup").read_text().strip()

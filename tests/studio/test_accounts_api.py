@@ -74,6 +74,7 @@ async def test_an_invitation_runs_out_after_seven_days_and_can_be_withdrawn(tmp_
         late = await clara.ok("POST", "/api/accounts/invitations", 201, json=invite)
         assert late["link"].startswith("http://localhost:8001/setup#i_")
         house.clock.advance(6 * DAY)
+        await clara.prove()
         kept = await clara.ok("POST", "/api/accounts/invitations", 201, json=invite)
         house.clock.advance(2 * DAY)
         listed = await clara.ok("GET", "/api/accounts/invitations")
@@ -217,7 +218,7 @@ async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(tmp_path: 
                     body = {"secret": setup_secret(house), "name": "Clara", "password": PASSWORD}
                     answer = await browser.post("/api/setup", json=body)
                 parts = answer.headers["set-cookie"].lower().split("; ")
-                assert parts[0].startswith("hustings_session=s_")
+                assert parts[0].startswith(f"{'__host-' if secure else ''}hustings_session=s_")
                 assert {"httponly", "samesite=strict", "path=/"} <= set(parts)
                 assert ("secure" in parts) is secure
                 assert not any(part.startswith("domain") for part in parts)

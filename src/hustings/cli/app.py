@@ -103,8 +103,9 @@ def serve(
     ] = None,
 ) -> None:
     """Run everything: bus, stage, studio, edges and scribe."""
-    from hustings.cli.role import without_rich
+    from hustings.cli.role import for_its_owner_only, without_rich
 
+    for_its_owner_only()
     without_rich()
     from hustings.cli.settings import read_settings
     from hustings.supervisor.main import serve as run_server

@@ -16,12 +16,19 @@ def without_rich() -> None:
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
 
 
+def for_its_owner_only() -> None:
+    """What this process and its children write nobody else on the machine can read, whatever the folder it
+    lies in: recordings, pictures, figures. Files that hold secrets are made so one by one all the same."""
+    os.umask(0o077)
+
+
 def run_role(role: str, index: int = 0, bus: str | None = None) -> None:
     """Until SIGTERM or SIGINT; settings come from the environment. Raises HustingsError."""
     import asyncio
 
     from hustings.cli.settings import read_settings
 
+    for_its_owner_only()
     settings = read_settings(bus=bus)
     if role == "edge":
         import uvloop

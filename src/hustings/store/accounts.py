@@ -42,6 +42,7 @@ from hustings.store.account_records import (
 from hustings.store.connection import reading, writing
 from hustings.store.tables import api_tokens
 from hustings.store.tables_accounts import account_links, accounts, passkeys, sessions
+from hustings.store.tables_jobs import jobs, webhooks
 
 
 class AccountStore:
@@ -130,15 +131,30 @@ class AccountStore:
         """
         async with writing(self._engine) as connection:
             if at is not None:
-                others = select(func.count()).where(
-                    accounts.c.id != account_id, accounts.c.role == OPERATOR, accounts.c.disabled_at.is_(None)
-                )
-                if not await connection.scalar(others):
-                    raise LastWayIn("Nobody would be left to run this server; make another operator first.")
+                await _another_operator(connection, account_id)
                 await connection.execute(delete(sessions).where(sessions.c.account_id == account_id))
             await connection.execute(
                 update(accounts).where(accounts.c.id == account_id).values(disabled_at=at)
             )
+
+    async def change_role(self, account_id: str, role: str) -> None:
+        """Its sessions end, also where it gains rights. Raises LastWayIn for the last operator."""
+        async with writing(self._engine) as connection:
+            if role != OPERATOR:
+                await _another_operator(connection, account_id)
+            await connection.execute(update(accounts).where(accounts.c.id == account_id).values(role=role))
+            await connection.execute(delete(sessions).where(sessions.c.account_id == account_id))
+
+    async def remove(self, account_id: str) -> None:
+        """The account with everything that is its own: ways in, sessions, links, tokens, webhooks with what
+        waits for them. Raises LastWayIn for the last operator."""
+        async with writing(self._engine) as connection:
+            await _another_operator(connection, account_id)
+            own = select(webhooks.c.id).where(webhooks.c.account_id == account_id)
+            await connection.execute(delete(jobs).where(jobs.c.subject.in_(own)))
+            for table in (webhooks, api_tokens, account_links, sessions, passkeys):
+                await connection.execute(delete(table).where(table.c.account_id == account_id))
+            await connection.execute(delete(accounts).where(accounts.c.id == account_id))
 
     # --- one-time links ----------------------------------------------------------------------
 
@@ -411,6 +427,15 @@ async def _spend(connection: AsyncConnection, link_hash: str, at: float) -> str:
         select(account_links.c.account_id).where(account_links.c.hash == link_hash)
     )
     return str(found or "")
+
+
+async def _another_operator(connection: AsyncConnection, account_id: str) -> None:
+    """Raises LastWayIn when nobody else could run the server."""
+    others = select(func.count()).where(
+        accounts.c.id != account_id, accounts.c.role == OPERATOR, accounts.c.disabled_at.is_(None)
+    )
+    if not await connection.scalar(others):
+        raise LastWayIn("Nobody would be left to run this server; make another operator first.")
 
 
 async def _another_way(connection: AsyncConnection, account_id: str, *, keys: bool) -> None:

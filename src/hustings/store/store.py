@@ -34,6 +34,7 @@ from hustings.store.tables import (
     talk_times,
     tickets,
 )
+from hustings.store.tables_accounts import accounts
 
 __all__ = ["LinkUsed", "SlugTaken", "Store", "TicketTaken", "UnknownLink", "UnknownRoom"]
 
@@ -133,6 +134,12 @@ class Store:
         )
         found = await self._read(query)
         return (found[0]["slug"], found[0]["id"]) if found else None
+
+    async def role_of(self, account_id: str) -> str:
+        """The role of an account; "" when it is disabled or gone."""
+        query = select(accounts.c.role).where(accounts.c.id == account_id, accounts.c.disabled_at.is_(None))
+        found = await self._read(query)
+        return str(found[0]["role"]) if found else ""
 
     async def redeem(
         self, link_hash: str, new_ticket_hash: str, at: float, *, slug: str = ""

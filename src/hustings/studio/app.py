@@ -34,7 +34,7 @@ from hustings.studio.accounts.csrf import SameSite
 from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.service import Accounts
 from hustings.studio.assets import Assets
-from hustings.studio.middleware import BodyLimit, ResponseHeaders
+from hustings.studio.middleware import SECURITY, BodyLimit, ResponseHeaders
 from hustings.studio.publisher import Publisher
 from hustings.studio.renderer import Renderer
 from hustings.studio.service import Studio
@@ -62,7 +62,7 @@ def create_app(
     app.state.covers = covers.Covers(studio.settings.data / "covers")
     app.state.holds = holds.Holds(studio.settings.data / "hold")
     app.state.sockets = events.Sockets(publisher.feeds)
-    problems.install(app)
+    problems.install(app, {**SECURITY, "Cache-Control": "no-store"})
     app.include_router(api.router)
     app.include_router(api_guest.router)  # before people: `participants/me` is nobody's identifier
     app.include_router(api_people.router)

@@ -28,9 +28,9 @@ from hustings.rooms.model import CONDUCTING, Role, Room
 from hustings.rooms.table import SeatState
 from hustings.store.account_records import Account
 from hustings.store.store import UnknownRoom
-from hustings.studio.accounts.csrf import COOKIE, SAFE, cookie_counts
+from hustings.studio.accounts.csrf import COOKIE, SAFE, session_secret
 from hustings.studio.accounts.service import Accounts
-from hustings.studio.problems import Forbidden, Unauthorized
+from hustings.studio.problems import Forbidden, ProofNeeded, Unauthorized
 from hustings.studio.service import OPERATOR, Studio
 from hustings.studio.tickets import Guest
 
@@ -46,6 +46,8 @@ _ticket_scheme = HTTPBearer(scheme_name="ticket", description="The ticket of an 
 _session_scheme = APIKeyCookie(
     name=COOKIE, scheme_name="session", description="Logged in at /login", auto_error=False
 )
+PROOF_SECONDS = 600.0
+"""How long after its beginning a session may do what decides who gets in."""
 _MAX_SECRET = 512
 _TICKET = "t_"
 
@@ -66,6 +68,8 @@ class Actor:
     session_id: str = ""
     name: str = ""
     """Of a session's account."""
+    proved_at: float = 0.0
+    """When a session began, that is, when its account was proved last; wall clock, s."""
 
     def own_seat(self) -> tuple[str, str, Role]:
         """Account, name and role of the seat somebody logged in takes. Raises Forbidden for all others."""
@@ -140,15 +144,17 @@ async def of_token(accounts: Accounts, secret: str) -> Actor | None:
 
 async def of_session(connection: HTTPConnection, accounts: Accounts) -> tuple[Actor, Account] | None:
     """Whom the cookie stands for; None without one that counts."""
-    secret = connection.cookies.get(COOKIE, "")
-    if not secret or len(secret) > _MAX_SECRET or not cookie_counts(connection):
+    secret = session_secret(connection)
+    if not secret or len(secret) > _MAX_SECRET:
         return None
     found = await accounts.session(secret)
     if found is None:
         return None
     session, account = found
     kind: Kind = "operator" if account.is_operator else "account"
-    return Actor(kind, account.id, session_id=session.id, name=account.name), account
+    return Actor(
+        kind, account.id, session_id=session.id, name=account.name, proved_at=session.created_at
+    ), account
 
 
 async def _known(request: Request, accounts: Accounts) -> Actor:
@@ -210,6 +216,25 @@ async def session_and_account(
     if found is None:
         raise Unauthorized("Log in first", "This needs a session: log in at /login.")
     return found
+
+
+async def proved(request: Request, accounts: TheAccounts) -> None:
+    """For what decides who gets in: a session must have begun a moment ago, or be begun anew
+    (`POST /api/sessions/current`), so that one left open or stolen is of no use for it. Tokens prove
+    themselves with each request. Raises ProofNeeded."""
+    if "authorization" in request.headers:
+        return
+    found = await of_session(request, accounts)
+    if found is not None:
+        check_proved(found[0], accounts)
+
+
+def check_proved(actor: Actor, accounts: Accounts) -> None:
+    """As `proved`, of a session that is known. Raises ProofNeeded."""
+    age = accounts.clock.wall() - actor.proved_at
+    # A clock that was set back must not make old sessions fresh.
+    if not -60.0 <= age <= PROOF_SECONDS:
+        raise ProofNeeded(PROOF_SECONDS)
 
 
 async def conductor(

@@ -56,6 +56,19 @@ class Forbidden(Refused):
         self.scope = scope
 
 
+class ProofNeeded(Forbidden):
+    """The session is good, but older than this takes: 403, with the challenge of RFC 9470 section 3.
+    `within`: seconds a session may be old."""
+
+    def __init__(self, within: float) -> None:
+        super().__init__(
+            "Prove again that it is you",
+            "This takes a session that has just begun: send your passkey or password to"
+            " /api/sessions/current, then try again.",
+        )
+        self.within = within
+
+
 class Limited(Refused):
     """Too often: 429. `retry_after`: seconds until the next try may pass."""
 
@@ -87,6 +100,10 @@ def from_refused(error: Refused) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="hustings"'
     if isinstance(error, Forbidden) and error.scope:
         headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, ProofNeeded):
+        headers["WWW-Authenticate"] = (
+            f'Bearer error="insufficient_user_authentication", max_age="{error.within:.0f}"'
+        )
     if error.status in (429, 503):
         headers["Retry-After"] = RETRY_AFTER
     if isinstance(error, Limited):
@@ -157,8 +174,9 @@ def _place(location: tuple[int | str, ...]) -> str:
     return f"{first}: {'.'.join(rest)[:200]}" if rest else first
 
 
-def install(app: FastAPI) -> None:
-    """Registers a handler for every kind of error, including what nobody expected (see also pages)."""
+def install(app: FastAPI, headers: Mapping[str, str]) -> None:
+    """Registers a handler for every kind of error, including what nobody expected (see also pages).
+    `headers`: those every answer has."""
 
     @app.exception_handler(Refused)
     async def refused(_request: Request, error: Refused) -> Response:
@@ -194,4 +212,5 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, _error: Exception) -> Response:
-        return problem(500, "Internal error", "The server's log has the cause.")
+        # This one is answered outside of all middleware, which puts the headers on everything else.
+        return problem(500, "Internal error", "The server's log has the cause.", headers=headers)

@@ -17,6 +17,7 @@ from hustings.ids import new_id, new_secret, secret_hash
 from hustings.rooms import commands as c
 from hustings.rooms.model import Invitation, Role, Room
 from hustings.rooms.table import InvitationState
+from hustings.store.account_records import OPERATOR
 from hustings.store.store import Store
 from hustings.studio.problems import Unauthorized
 
@@ -117,7 +118,18 @@ class Tickets:
             gone = invitation.state.value
             says = "banned" if banned else gone
             raise Unauthorized("The invitation no longer holds", f"It is {gone}.", state=says)
+        if invitation.account_id:
+            await self._still_conducts(room, invitation.account_id)
         return Guest(room.slug, invitation.id, invitation.participant_id)
+
+    async def _still_conducts(self, room: Room, account_id: str) -> None:
+        """An account's own seat holds as long as the account may conduct the room: neither disabled nor
+        removed, an operator or the room's owner. Raises Unauthorized."""
+        role = await self._store.role_of(account_id)
+        if not role or (role != OPERATOR and room.owner_id != account_id):
+            raise Unauthorized(
+                "The seat no longer holds", "The account it belongs to may not conduct this room any more."
+            )
 
     async def redeem(self, slug: str, link: str) -> tuple[Guest, str]:
         """The ticket for `link`, to the first who asks. Raises store.LinkUsed, store.UnknownLink."""

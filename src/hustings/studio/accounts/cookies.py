@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hustings.studio.accounts.csrf import COOKIE
+from hustings.studio.accounts.csrf import COOKIE, HOST_COOKIE
 
 _KEPT = 400 * 86400
 """Seconds the browser keeps it, the most it may (RFC 6265bis); how long it is good, the studio decides."""
@@ -41,20 +41,22 @@ def page_origin(request: Request, studio_url: str) -> str:
 
 def give(response: Response, secret: str, origin: str) -> None:
     """`origin`: of the page; a browser sends it over TLS only when the page came so."""
+    tls = origin.startswith("https:")
     response.set_cookie(
-        COOKIE,
+        HOST_COOKIE if tls else COOKIE,
         secret,
         max_age=_KEPT,
         path="/",
-        secure=origin.startswith("https:"),
+        secure=tls,
         httponly=True,
         samesite="strict",
     )
 
 
 def take_back(response: Response, origin: str) -> None:
+    tls = origin.startswith("https:")
     response.delete_cookie(
-        COOKIE, path="/", secure=origin.startswith("https:"), httponly=True, samesite="strict"
+        HOST_COOKIE if tls else COOKIE, path="/", secure=tls, httponly=True, samesite="strict"
     )
 
 

@@ -16,10 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hustings.studio.problems import problem
 
 COOKIE = "hustings_session"
+HOST_COOKIE = f"__Host-{COOKIE}"
+"""Over https: a browser takes it from this very host over TLS only, so that neither a neighbouring name nor
+somebody on the line can plant one (RFC 6265bis section 4.1.3.2)."""
 HEADER = "Hustings-CSRF"
 """`1` says for a client that sends no Origin that it is no foreign page: those cannot set it."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FLAG = "hustings.cookie_counts"
+_TLS = "hustings.over_tls"
 _GUARDED = "/api/"
 
 _refused = Counter("hustings_studio_cross_site_total", "Requests of foreign pages that were refused.")
@@ -28,6 +32,14 @@ _refused = Counter("hustings_studio_cross_site_total", "Requests of foreign page
 def cookie_counts(connection: HTTPConnection) -> bool:
     """Whether a session's cookie may be believed in this request."""
     return connection.scope.get(_FLAG) is True
+
+
+def session_secret(connection: HTTPConnection) -> str:
+    """The session's cookie, where it may be believed; else ""."""
+    if not cookie_counts(connection):
+        return ""
+    cookies = connection.cookies
+    return cookies.get(HOST_COOKIE, "") or ("" if connection.scope.get(_TLS) else cookies.get(COOKIE, ""))
 
 
 class SameSite:
@@ -53,6 +65,7 @@ class SameSite:
             await answer(scope, receive, send)
             return
         scope[_FLAG] = not bearer and (safe or ours)
+        scope[_TLS] = scope["scheme"] in ("https", "wss") or self._own.startswith("https:")
         await self.app(scope, receive, send)
 
     def _guarded(self, scope: Scope) -> bool:

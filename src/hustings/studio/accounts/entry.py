@@ -140,6 +140,22 @@ class Entry:
         _logins.labels("password", "in").inc()
         return account
 
+    async def again(
+        self, account: Account, password: str, passkey: Mapping[str, Any] | None, site: Site, address: str
+    ) -> None:
+        """Whoever is logged in shows again that he is. Raises Unauthorized; Limited when tried too often."""
+        if passkey is not None:
+            found = await self.with_passkey(passkey, site, address)
+            if found.id != account.id:
+                raise keys.unknown()
+            return
+        self._accounts.limits.attempt(address, f"again {account.id}")
+        if not await self._accounts.passwords.verify(password, account.password_hash):
+            _logins.labels("password", "refused").inc()
+            raise Unauthorized("Not proved", "The password is another one.")
+        self._accounts.limits.succeeded(f"again {account.id}")
+        _logins.labels("password", "in").inc()
+
     def login_options(self, site: Site, address: str) -> dict[str, Any]:
         """What the browser is asked: any passkey it has for us."""
         self._accounts.limits.attempt(address)

@@ -13,6 +13,7 @@ from hustings.studio.accounts.schemas import (
     AccountInvitationMade,
     AccountList,
     AccountState,
+    ChangeRole,
     Disable,
     NewAccountInvitation,
     NewToken,
@@ -21,7 +22,7 @@ from hustings.studio.accounts.schemas import (
 )
 from hustings.studio.answers import problems
 from hustings.studio.api_state import request_base
-from hustings.studio.auth import IsKeeper, TheAccounts, TheStudio, operator
+from hustings.studio.auth import IsKeeper, TheAccounts, TheStudio, keeper, operator, proved
 from hustings.studio.problems import Forbidden
 from hustings.studio.service import OPERATOR, Studio
 from hustings.studio.text import utc
@@ -29,6 +30,7 @@ from hustings.studio.text import utc
 router = APIRouter(prefix="/api", tags=["accounts"])
 
 _operator = [Depends(operator)]
+_proved_operator = [Depends(operator), Depends(proved)]
 _NO_CONTENT: dict[int | str, dict[str, Any]] = {204: {"description": "Done"}}
 
 
@@ -44,7 +46,7 @@ async def list_accounts(accounts: TheAccounts) -> dict[str, Any]:
     "/accounts/invitations",
     status_code=201,
     response_model=AccountInvitationMade,
-    dependencies=_operator,
+    dependencies=_proved_operator,
     responses=problems(400, 401, 403, 409, 413, 422, 503),
 )
 async def invite_account(
@@ -81,7 +83,7 @@ async def withdraw_account_invitation(invitation_id: str, accounts: TheAccounts)
 @router.post(
     "/accounts/{account_id}/disable",
     response_model=AccountState,
-    dependencies=_operator,
+    dependencies=_proved_operator,
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def disable_account(account_id: str, body: Disable, accounts: TheAccounts) -> dict[str, Any]:
@@ -94,7 +96,7 @@ async def disable_account(account_id: str, body: Disable, accounts: TheAccounts)
     "/accounts/{account_id}/reset",
     status_code=201,
     response_model=AccountInvitationMade,
-    dependencies=_operator,
+    dependencies=_proved_operator,
     responses=problems(401, 403, 404, 409, 413, 503),
 )
 async def reset_account(
@@ -103,6 +105,30 @@ async def reset_account(
     """A link back into an account whose owner lost the way in: works once, for a day. Shown this once."""
     link, secret = await accounts.reset(account_id)
     return {**_link_state(link), "link": _setup_link(secret, request, studio)}
+
+
+@router.post(
+    "/accounts/{account_id}/role",
+    response_model=AccountState,
+    dependencies=_proved_operator,
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+)
+async def change_role(account_id: str, body: ChangeRole, accounts: TheAccounts) -> dict[str, Any]:
+    """Makes a host an operator or an operator a host; the account logs in anew. 409 for the last operator."""
+    return _account_state(await accounts.change_role(account_id, body.role))
+
+
+@router.delete(
+    "/accounts/{account_id}",
+    status_code=204,
+    response_class=Response,
+    dependencies=_proved_operator,
+    responses={**_NO_CONTENT, **problems(401, 403, 404, 409, 503)},
+)
+async def remove_account(account_id: str, accounts: TheAccounts) -> None:
+    """Removes an account with its name, passkeys, password, sessions, tokens and webhooks, for ever. Its
+    rooms and what was said in them stay, for operators. 409 for the last operator."""
+    await accounts.remove(account_id)
 
 
 # --- tokens --------------------------------------------------------------------------------------
@@ -119,6 +145,7 @@ async def list_tokens(actor: IsKeeper, accounts: TheAccounts) -> dict[str, Any]:
     "/tokens",
     status_code=201,
     response_model=TokenMade,
+    dependencies=[Depends(keeper), Depends(proved)],
     responses=problems(400, 401, 403, 409, 413, 422, 503),
 )
 async def new_token(body: NewToken, actor: IsKeeper, accounts: TheAccounts) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from hustings.store.account_records import (
     Session,
 )
 from hustings.studio.accounts import cookies
-from hustings.studio.accounts.csrf import COOKIE
+from hustings.studio.accounts.csrf import session_secret
 from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.passkeys import Site
 from hustings.studio.accounts.schemas import (
     AccountMe,
+    Again,
     LinkKind,
     LogIn,
     Look,
@@ -33,12 +34,20 @@ from hustings.studio.accounts.schemas import (
     SetupOptions,
 )
 from hustings.studio.answers import problems
-from hustings.studio.auth import Actor, IsAccount, TheAccounts, session_and_account
-from hustings.studio.problems import problem
+from hustings.studio.auth import (
+    Actor,
+    IsAccount,
+    TheAccounts,
+    check_proved,
+    proved,
+    session_and_account,
+)
+from hustings.studio.problems import Forbidden, Unauthorized, problem
 from hustings.studio.text import utc
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 
+_proved = [Depends(session_and_account), Depends(proved)]
 _NO_CONTENT: dict[int | str, dict[str, Any]] = {204: {"description": "Done"}}
 
 
@@ -79,7 +88,7 @@ async def _logged_in(
 ) -> dict[str, Any]:
     """Begins a session; one that was there in the same browser ends."""
     browser = cookies.browser_name(request.headers.get("user-agent", ""))
-    before = request.cookies.get(COOKIE, "")
+    before = session_secret(request)
     if before and (found := await accounts.session(before)) is not None:
         await accounts.end_session(found[1].id, found[0].id)
     _, secret = await accounts.begin_session(account, browser)
@@ -161,6 +170,30 @@ async def log_in(
     return await _logged_in(account, request, response, accounts, page)
 
 
+@router.post(
+    "/sessions/current", response_model=AccountMe, responses=problems(400, 401, 403, 409, 413, 422, 429, 503)
+)
+async def prove_again(
+    body: Again,
+    request: Request,
+    response: Response,
+    here: Here,
+    entry: TheEntry,
+    accounts: TheAccounts,
+    page: TheSite,
+    address: Address,
+) -> dict[str, Any]:
+    """Shows again who is logged in, by passkey (`POST /api/sessions/options`) or password. The session is
+    begun anew, with another cookie; for ten minutes it may do what decides who gets in."""
+    account = here[1]
+    try:
+        await entry.again(account, body.password or "", body.passkey, page, address)
+    except Unauthorized as error:
+        # Not 401: whoever asks is still logged in.
+        raise Forbidden(error.title, error.detail) from error
+    return await _logged_in(account, request, response, accounts, page)
+
+
 @router.get("/sessions", response_model=SessionList, responses=problems(401, 503))
 async def list_sessions(here: Here, accounts: TheAccounts) -> dict[str, Any]:
     """Where the account is logged in."""
@@ -173,6 +206,7 @@ async def list_sessions(here: Here, accounts: TheAccounts) -> dict[str, Any]:
     "/sessions",
     status_code=204,
     response_class=Response,
+    dependencies=_proved,
     responses={**_NO_CONTENT, **problems(401, 403, 503)},
 )
 async def log_out_elsewhere(here: Here, accounts: TheAccounts) -> None:
@@ -200,6 +234,7 @@ async def log_out(here: Here, accounts: TheAccounts, page: TheSite) -> Response:
     "/sessions/{session_id}",
     status_code=204,
     response_class=Response,
+    dependencies=_proved,
     responses={**_NO_CONTENT, **problems(401, 403, 404, 503)},
 )
 async def end_session(session_id: str, account: IsAccount, accounts: TheAccounts) -> None:
@@ -228,7 +263,12 @@ async def get_me(account: IsAccount) -> dict[str, Any]:
     return me_state(account)
 
 
-@router.patch("/accounts/me", response_model=AccountMe, responses=problems(400, 401, 403, 409, 413, 422, 503))
+@router.patch(
+    "/accounts/me",
+    response_model=AccountMe,
+    dependencies=_proved,
+    responses=problems(400, 401, 403, 409, 413, 422, 503),
+)
 async def rename_me(body: Rename, account: IsAccount, accounts: TheAccounts) -> dict[str, Any]:
     """Another name: the one to log in with by password, too."""
     return me_state(await accounts.rename(account, body.name))
@@ -241,8 +281,10 @@ async def rename_me(body: Rename, account: IsAccount, accounts: TheAccounts) -> 
     responses={**_NO_CONTENT, **problems(400, 401, 403, 413, 422, 429, 503)},
 )
 async def set_password(body: NewPassword, here: Here, accounts: TheAccounts, address: Address) -> None:
-    """A new password. All other sessions end."""
+    """A new password. All other sessions end. It takes the one before, or a fresh session without one."""
     actor, account = here
+    if not account.password_hash:
+        check_proved(actor, accounts)
     await accounts.set_password(account, body.password, body.current, address=address, keep=actor.session_id)
 
 
@@ -250,6 +292,7 @@ async def set_password(body: NewPassword, here: Here, accounts: TheAccounts, add
     "/accounts/me/password",
     status_code=204,
     response_class=Response,
+    dependencies=_proved,
     responses={**_NO_CONTENT, **problems(401, 403, 409, 503)},
 )
 async def remove_password(account: IsAccount, accounts: TheAccounts) -> None:
@@ -263,7 +306,12 @@ async def list_passkeys(account: IsAccount, accounts: TheAccounts) -> dict[str, 
     return {"passkeys": [_passkey_state(key) for key in await accounts.store.passkeys(account.id)]}
 
 
-@router.post("/passkeys/options", response_model=Options, responses=problems(401, 403, 409, 413, 503))
+@router.post(
+    "/passkeys/options",
+    response_model=Options,
+    dependencies=_proved,
+    responses=problems(401, 403, 409, 413, 503),
+)
 async def passkey_options(here: Here, accounts: TheAccounts, page: TheSite) -> dict[str, Any]:
     """What the browser is to make one more passkey from."""
     actor, account = here
@@ -274,6 +322,7 @@ async def passkey_options(here: Here, accounts: TheAccounts, page: TheSite) -> d
     "/passkeys",
     status_code=201,
     response_model=PasskeyState,
+    dependencies=_proved,
     responses=problems(400, 401, 403, 409, 413, 422, 503),
 )
 async def add_passkey(body: NewPasskey, here: Here, accounts: TheAccounts, page: TheSite) -> dict[str, Any]:
@@ -298,6 +347,7 @@ async def rename_passkey(passkey_id: str, body: Rename, account: IsAccount, acco
     "/passkeys/{passkey_id}",
     status_code=204,
     response_class=Response,
+    dependencies=_proved,
     responses={**_NO_CONTENT, **problems(401, 403, 404, 409, 503)},
 )
 async def remove_passkey(passkey_id: str, account: IsAccount, accounts: TheAccounts) -> None:

@@ -76,6 +76,20 @@ class LogIn(Body):
         return self
 
 
+class Again(Body):
+    """The password of whoever is logged in, or one of his passkeys."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "four words in a row"}]})
+    password: Password | None = None
+    passkey: Credential | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Again:
+        if (self.password is None) == (self.passkey is None):
+            raise ValueError("one of password and passkey is needed")
+        return self
+
+
 class Rename(Body):
     """Another name."""
 
@@ -125,6 +139,13 @@ class Disable(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"disabled": True}]})
     disabled: bool
+
+
+class ChangeRole(Body):
+    """What the account may: everything, or conduct rooms of its own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "operator"}]})
+    role: AccountRole
 
 
 class NewToken(Body):

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 SESSION_SECONDS = 30 * 86400.0
 """How long a session lasts after it was last used."""
+SESSION_LONGEST = 90 * 86400.0
+"""... and at most since its beginning, however much it is used."""
 NOTE_EVERY = 300.0
 """Seconds between two notes in the database that a session or a token was used."""
 INVITE_SECONDS = 7 * 86400.0
@@ -61,7 +63,8 @@ class Accounts:
         at = self.clock.wall()
         found = await self.store.find_session(secret_hash(secret), at)
         if found is not None and at - found[0].used_at >= NOTE_EVERY:
-            await self.store.session_used(found[0].id, at, at + SESSION_SECONDS)
+            ends = min(at + SESSION_SECONDS, found[0].created_at + SESSION_LONGEST)
+            await self.store.session_used(found[0].id, at, ends)
         return found
 
     async def sessions(self, account: Account) -> list[Session]:
@@ -160,6 +163,18 @@ class Accounts:
         await self.found(account_id)
         await self.store.disable(account_id, self.clock.wall() if disabled else None)
         return await self.found(account_id)
+
+    async def change_role(self, account_id: str, role: str) -> Account:
+        """Its sessions end; its tokens follow by themselves. Raises LastWayIn, Refused (404)."""
+        if (await self.found(account_id)).role != role:
+            await self.store.change_role(account_id, role)
+        return await self.found(account_id)
+
+    async def remove(self, account_id: str) -> None:
+        """The account is gone with all that is its own. Its rooms stay, for operators. Raises LastWayIn,
+        Refused (404)."""
+        await self.found(account_id)
+        await self.store.remove(account_id)
 
     async def found(self, account_id: str) -> Account:
         """Raises Refused (404)."""

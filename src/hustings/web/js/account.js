@@ -2,6 +2,7 @@
 
 import { copyButtons, question } from "./account_list.js";
 import { people } from "./account_people.js";
+import { provesAgain } from "./account_proof.js";
 import { tokens, webhooks } from "./account_programs.js";
 import { password, passkeys, sessions } from "./account_ways.js";
 import { byId, call, Problem, send } from "./desk_api.js";
@@ -44,7 +45,8 @@ const page = {
 
 /** @param {unknown} error */
 function told(error) {
-  if (declined(error)) trouble(t("enter.declined"), t("account.declined"));
+  if (error instanceof Problem && error.unproved) trouble(t("account.unproved"));
+  else if (declined(error)) trouble(t("enter.declined"), t("account.declined"));
   else if (hasOne(error)) trouble(t("enter.has_one"), t("enter.has_one_text"));
   else if (error instanceof Problem && error.status === 409 && error.title === "The last way in stays") {
     trouble(t("account.last_way"), t("account.last_way_text"));
@@ -76,6 +78,7 @@ press("end-others", async () => {
   page.say(t("account.ended"));
 });
 showButtons(strings);
+provesAgain(strings);
 copyButtons(page.say, t("account.copied"), t("account.copy_failed"));
 page.id = (await call("GET", "/api/accounts/me")).id;
 await page.run(async () => {

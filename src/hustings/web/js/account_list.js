@@ -1,6 +1,7 @@
 // Lists of an account's page: entries with words and buttons, what is shown once, questions.
 
 import { byId } from "./desk_api.js";
+import { answerOf } from "./dialog.js";
 
 /**
  * @typedef {{text: string, press: () => Promise<void> | void, ends?: boolean, label?: string}} Button
@@ -101,31 +102,25 @@ export function copyButtons(say, copied, failed) {
  * @param {{title: string, text?: string, yes: string, ends?: boolean, field?: string, value?: string}} question
  * @returns {Promise<string>}
  */
-export function question({ title, text = "", yes, ends = false, field = "", value = "" }) {
+export async function question({ title, text = "", yes, ends = false, field = "", value = "" }) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("ask"));
-  byId("ask-title").textContent = title;
-  byId("ask-text").textContent = text;
-  byId("ask-field").hidden = !field;
-  byId("ask-label").textContent = field;
   const input = /** @type {HTMLInputElement} */ (byId("ask-value"));
-  input.value = value;
-  const button = byId("ask-yes");
-  button.textContent = yes;
-  button.className = ends ? "button ends" : "button main";
-  dialog.returnValue = "";
-  // Enter in the field presses the first button of a form, which says no.
-  input.onkeydown = (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    dialog.close("yes");
+  const fill = () => {
+    byId("ask-title").textContent = title;
+    byId("ask-text").textContent = text;
+    byId("ask-field").hidden = !field;
+    byId("ask-label").textContent = field;
+    input.value = value;
+    const button = byId("ask-yes");
+    button.textContent = yes;
+    button.className = ends ? "button ends" : "button main";
+    // Enter in the field presses the first button of a form, which says no.
+    input.onkeydown = (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      dialog.close("yes");
+    };
   };
-  dialog.showModal();
-  if (field) input.select();
-  return new Promise((resolve) => {
-    dialog.addEventListener(
-      "close",
-      () => resolve(dialog.returnValue !== "yes" ? "" : field ? input.value.trim() : "yes"),
-      { once: true },
-    );
-  });
+  const answer = await answerOf(dialog, fill, () => field && input.select());
+  return answer !== "yes" ? "" : field ? input.value.trim() : "yes";
 }

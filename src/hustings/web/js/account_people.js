@@ -34,8 +34,10 @@ export async function people(page) {
       off: one.disabled,
       lines: [t("account.since", { date: page.day(one.created_at) })],
       buttons: one.id === page.id ? [] : one.disabled
-        ? [{ text: t("account.enable"), press: () => disable(one, false) }]
-        : [{ text: t("account.new_way"), press: () => reset(one) },
+        ? [{ text: t("account.enable"), press: () => disable(one, false) },
+          { text: t("account.remove"), ends: true, press: () => remove(one) }]
+        : [{ text: one.role === "operator" ? t("account.make_host") : t("account.make_operator"), press: () => change(one) },
+          { text: t("account.new_way"), press: () => reset(one) },
           { text: t("account.disable"), ends: true, press: () => disable(one, true) }],
     })), "", page.run);
   }
@@ -61,6 +63,29 @@ export async function people(page) {
     if (!yes) return;
     const made = await call("POST", `/api/accounts/${one.id}/reset`);
     showOnce("link-once", t("account.link_for", { name: one.name, date: page.day(made.expires_at) }), made.link);
+  }
+
+  /** @param {{id: string, name: string, role: string}} one */
+  async function change(one) {
+    const up = one.role !== "operator";
+    const yes = await question({
+      title: t(up ? "account.make_operator_one" : "account.make_host_one", { name: one.name }),
+      text: t(up ? "account.make_operator_text" : "account.make_host_text"),
+      yes: up ? t("account.make_operator") : t("account.make_host"),
+      ends: !up,
+    });
+    if (!yes) return;
+    await call("POST", `/api/accounts/${one.id}/role`, { role: up ? "operator" : "host" });
+    await accounts();
+  }
+
+  /** @param {{id: string, name: string}} one */
+  async function remove(one) {
+    const yes = await question({ title: t("account.remove_one", { name: one.name }), text: t("account.remove_text"), yes: t("account.remove"), ends: true });
+    if (!yes) return;
+    await send("DELETE", `/api/accounts/${one.id}`);
+    await accounts();
+    page.say(t("account.removed"));
   }
 
   /** @param {{id: string, name: string}} one @param {boolean} disabled */

@@ -3,6 +3,7 @@
 
 import { byId, el, setText, show } from "./console_dom.js";
 import { inWords } from "./console_api.js";
+import { answerOf } from "./dialog.js";
 
 /** Between two announcements, ms: a screen reader must be able to finish. */
 const PAUSE = 1500;
@@ -24,8 +25,6 @@ export class Context {
     /** @type {{topic: string, text: string}[]} */
     this._news = [];
     this._saidAt = 0;
-    /** What was asked last, once it is answered. @type {Promise<string>} */
-    this._closed = Promise.resolve("");
   }
 
   /**
@@ -59,18 +58,12 @@ export class Context {
    * @returns {Promise<string>} "" when it was closed
    */
   async ask(title, text, choices) {
-    const dialog = byId("ask");
-    if (dialog.open) return "";
-    // A dialog is closed a moment before it says so: its "close" must not be taken for the next one's.
-    await this._closed;
-    setText(byId("ask-title"), title);
-    setText(byId("ask-text"), text);
-    dialog.returnValue = "";
-    byId("ask-choices").replaceChildren(...choices.map(({ value, text: words, kind }) =>
-      el("button", { class: `button ${kind ?? ""}`.trim(), type: "submit", value, text: words })));
-    dialog.showModal();
-    this._closed = new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true }));
-    return this._closed;
+    return answerOf(byId("ask"), () => {
+      setText(byId("ask-title"), title);
+      setText(byId("ask-text"), text);
+      byId("ask-choices").replaceChildren(...choices.map(({ value, text: words, kind }) =>
+        el("button", { class: `button ${kind ?? ""}`.trim(), type: "submit", value, text: words })));
+    });
   }
 
   /** For those who do not see it. The latest of a topic counts. @param {string} topic @param {string} text */

@@ -10,11 +10,21 @@ export class Problem extends Error {
     this.status = status;
     /** Seconds to wait, when it was asked too often. */
     this.wait = 0;
+    /** Whether it only takes a proof that it is still the same person. */
+    this.unproved = false;
     this.title = body.title ?? "";
     this.detail = body.detail ?? "";
     /** @type {Fault[]} */
     this.faults = body.errors ?? (body.where ? [{ where: body.where, detail: body.detail || this.title }] : []);
   }
+}
+
+/** How a page has it proved again who is there; false when nobody wanted to. @type {() => Promise<boolean>} */
+let prove = async () => false;
+
+/** @param {() => Promise<boolean>} how */
+export function onProof(how) {
+  prove = how;
 }
 
 /**
@@ -33,8 +43,11 @@ export async function send(method, path, { json, body } = {}) {
     location.assign("/login");
     await new Promise(() => {});
   }
-  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
-  return response;
+  if (response.ok) return response;
+  const problem = new Problem(response.status, await response.json().catch(() => ({})));
+  problem.unproved = (response.headers.get("WWW-Authenticate") ?? "").includes("insufficient_user_authentication");
+  if (problem.unproved && (await prove())) return send(method, path, { json, body });
+  throw problem;
 }
 
 /**

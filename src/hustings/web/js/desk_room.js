@@ -7,6 +7,7 @@ import { watchHold } from "./desk_hold.js";
 import { copy, draw, Invitations } from "./desk_invitations.js";
 import { Recordings } from "./desk_recordings.js";
 import { DeskTime } from "./desk_time.js";
+import { answerOf } from "./dialog.js";
 import { FocusKeeper } from "./focus.js";
 import { Strings } from "./strings.js";
 import "./times.js";
@@ -97,16 +98,13 @@ function show(room) {
 }
 
 /** Asks once. @param {string} title @param {string} text @param {string} yes @returns {Promise<boolean>} */
-function ask(title, text, yes) {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("ask"));
-  byId("ask-title").textContent = title;
-  byId("ask-text").textContent = text;
-  byId("ask-yes").textContent = yes;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+async function ask(title, text, yes) {
+  const answer = await answerOf(byId("ask"), () => {
+    byId("ask-title").textContent = title;
+    byId("ask-text").textContent = text;
+    byId("ask-yes").textContent = yes;
   });
+  return answer === "yes";
 }
 
 /** @type {Invitations} */

@@ -2,6 +2,7 @@
 // happens here until a version is ordered; the original is never touched, but when somebody's part is removed for good.
 
 import { byId, call, tell } from "./desk_api.js";
+import { answerOf } from "./dialog.js";
 import { Drag } from "./edit_drag.js";
 import { Cuts, Speakers } from "./edit_lists.js";
 import { editOf, endMoved, kept, orderOf, timeOf, trouble, untouched, withCut } from "./edit_model.js";
@@ -357,21 +358,20 @@ class EditPage {
 }
 
 /** Asks once. @param {string} title @param {string[]} text @param {string} yes @param {boolean} [ends] whether that ends something @returns {Promise<boolean>} */
-function ask(title, text, yes, ends = true) {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("ask"));
-  byId("ask-title").textContent = title;
-  byId("ask-text").replaceChildren(
-    ...text.map((each) => {
-      const line = document.createElement("p");
-      line.textContent = each;
-      return line;
-    }),
-  );
-  byId("ask-yes").textContent = yes;
-  byId("ask-yes").className = `button ${ends ? "ends" : "main"}`;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+async function ask(title, text, yes, ends = true) {
+  const answer = await answerOf(byId("ask"), () => {
+    byId("ask-title").textContent = title;
+    byId("ask-text").replaceChildren(
+      ...text.map((each) => {
+        const line = document.createElement("p");
+        line.textContent = each;
+        return line;
+      }),
+    );
+    byId("ask-yes").textContent = yes;
+    byId("ask-yes").className = `button ${ends ? "ends" : "main"}`;
+  });
+  return answer === "yes";
 }
 
 async function begin() {
