@@ -16,12 +16,12 @@ from prometheus_client import REGISTRY
 from hustings.bus import subjects
 from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWithheld
 from hustings.clock import SystemClock
-from hustings.config import Settings, host_port
+from hustings.config import Settings
 from hustings.edge.app import TICK, Edge
 from hustings.edge.rooms import RoomSync
 from hustings.edge.tls import Pipes, TlsConnection
-from hustings.errors import UsageError
 from hustings.role import RoleRuntime, role_runtime
+from hustings.sockets import AUDIENCE_BACKLOG, audience_door
 from hustings.tls import server_tls
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BACKLOG = 8192
-"""Connections the kernel may hold for us until we take them (as far as net.core.somaxconn allows)."""
 REPORT_EVERY = 5.0
 """Seconds between two AudienceReports."""
 WAIT_FOR_ROOMS = 10.0
@@ -38,39 +36,6 @@ WAIT_FOR_WINDOW = 5.0
 """Seconds the door stays closed at the start while rooms and media come in."""
 DRAIN = 3.0
 """Seconds to let last words go out."""
-UNSENT = 32 * 1024
-"""Bytes the kernel holds unsent per connection; more waits here, where it is counted."""
-DEAD_AFTER_MS = 30_000
-"""Milliseconds without an acknowledgement after which the kernel drops a connection."""
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that several edges share (SO_REUSEPORT). What is set here, accepted ones inherit."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (
-            ("TCP_NODELAY", 1),
-            ("TCP_NOTSENT_LOWAT", UNSENT),
-            ("TCP_USER_TIMEOUT", DEAD_AFTER_MS),
-            ("TCP_KEEPIDLE", 60),
-            ("TCP_KEEPINTVL", 15),
-        ):
-            # Linux knows all of these; elsewhere the edge works without.
-            if hasattr(socket, name):
-                with contextlib.suppress(OSError):
-                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise UsageError(f"The audience door {where} cannot be opened: {error.strerror}.") from error
-    sock.setblocking(False)
-    return sock
 
 
 async def run_edge(settings: Settings, index: int) -> None:
@@ -117,8 +82,8 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
         tasks.append(asyncio.create_task(tls.watch()))
     try:
         await _load(edge, sync, runtime)
-        sock = listening_socket(*host_port(settings.audience_door))
-        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=BACKLOG)
+        sock = audience_door(settings.audience_door)
+        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=AUDIENCE_BACKLOG)
         host, port = sock.getsockname()[:2]
         # What is here now stays for good: the collector need not look at it again, and the many small
         # objects of connections should not make it run all the time.

@@ -12,6 +12,7 @@ import sys
 from hustings.config import Settings, host_port
 from hustings.errors import UsageError
 from hustings.role import role_runtime
+from hustings.stage.engine import warm_up
 from hustings.stage.service import StageService
 from hustings.stage.webrtc.peer import SETTLE_TIME, MediaDoor
 
@@ -44,6 +45,11 @@ async def run_stage(settings: Settings) -> None:
             held.stop()
             # libdatachannel's threads end in their own time; the process must not overtake them.
             await asyncio.sleep(SETTLE_TIME)
+
+
+def prepare() -> None:
+    """Runs encoders and decoders once, which takes longer the first time. For a process in reserve."""
+    warm_up()
 
 
 def public_addresses(text: str) -> tuple[str, ...]:

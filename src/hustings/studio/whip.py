@@ -34,7 +34,7 @@ _CREATED: dict[int | str, dict[str, Any]] = {
 _OFFER = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 _TRICKLE = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
 _POST_PROBLEMS = problems(400, 401, 403, 404, 409, 413, 415, 422, 503)
-_GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)}
+_GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 410, 413, 415, 503)}
 
 
 @router.post(

@@ -21,13 +21,15 @@ from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
-from hustings.supervisor.child import Child, NeverStarted, role_command, tethered
+from hustings.sockets import audience_socket, studio_socket
+from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.metrics_door import MetricsDoor
 from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
+from hustings.supervisor.spares import Spares
 from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
@@ -72,6 +74,7 @@ class Supervisor:
         configure_logging("server", json_lines=settings.log_json, stream=self._logs)
         self._bus_url = self._nats.url if self._nats else settings.bus
         self._all_open = asyncio.Event()
+        self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
         self._texts: dict[str, str] = {}
@@ -92,10 +95,14 @@ class Supervisor:
         }
         # The store's keys are for who reads recordings.
         keyless = dict.fromkeys(KEYS, "")
+        told = {"stage": environment | keyless, "studio": environment, "edge": environment}
+        if settings.spares and command is role_command:
+            self._spares = {kind: Spares(command("spare", kind), told[kind]) for kind in told}
         children = {
             name: Child(
-                *(name, argv, environment | keyless if name == "stage" else environment),
-                *(self._logs, self._clock),
+                *(name, argv, told[kind_of(name)], self._logs, self._clock),
+                door=self._doorway(kind_of(name)),
+                spares=self._spares.get(kind_of(name)),
             )
             for name, argv in commands.items()
         }
@@ -114,6 +121,14 @@ class Supervisor:
             bus = Child("bus", tethered(self._nats.command), keyless, self._logs, self._clock, tidy)
             children = {"bus": bus, **children}
         return children
+
+    def _doorway(self, kind: str) -> Doorway | None:
+        """The listening socket of an edge, each its own at one port, or of the studio."""
+        listen = {"edge": ("audience", audience_socket), "studio": ("studio", studio_socket)}.get(kind)
+        if listen is None:
+            return None
+        door, open_socket = self.doors[listen[0]], listen[1]
+        return Doorway(lambda: open_socket(door.host, door.port))
 
     @property
     def pids(self) -> dict[str, int]:
@@ -186,6 +201,8 @@ class Supervisor:
             ours = [name for name in running if name.partition("-")[0] == kind]
             await asyncio.gather(*(self._children[name].stop(patience) for name in ours))
         killer.cancel()
+        for spares in self._spares.values():
+            await spares.close()
         await asyncio.gather(*running.values(), return_exceptions=True)
         self._held.close()
         if self._nats:
@@ -201,11 +218,7 @@ class Supervisor:
 
     def _on_ready(self, message: RoleReady) -> None:
         child = self._children.get(message.role)
-        if child is None or child.pid != message.pid:
-            return
-        child.heard = self._clock.monotonic()
-        if not child.ready.is_set():
-            child.ready.set()
+        if child is not None and child.said_ready(message.pid) and not self._all_open.is_set():
             self._open_doors()
 
     def _on_metrics(self, message: RoleMetrics) -> None:
@@ -277,6 +290,11 @@ class Supervisor:
                         log.error("role hangs; killing it", name=child.name)
                         child.kill()
             looked = now
+
+
+def kind_of(name: str) -> str:
+    """ "edge" of edge-3."""
+    return name.partition("-")[0]
 
 
 def _raise_failures(running: Mapping[str, asyncio.Task[None]]) -> None:
