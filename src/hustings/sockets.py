@@ -19,7 +19,7 @@ AUDIENCE_BACKLOG = 8192
 STUDIO_BACKLOG = 512
 """Connections the kernel may hold until a role takes them (as far as net.core.somaxconn allows)."""
 UNSENT = 32 * 1024
-"""Bytes the kernel holds unsent per connection of the audience; more waits in the edge, where it is counted."""
+"""Bytes the kernel holds unsent per listener; more waits in the edge, where it is counted."""
 DEAD_AFTER_MS = 30_000
 """Milliseconds without an acknowledgement after which the kernel drops a listener's connection."""
 

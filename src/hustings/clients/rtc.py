@@ -61,9 +61,9 @@ class RtcSession:
         return session
 
     def is_gone(self) -> bool:
-        """Whether the stage says that it knows nothing of this session (404: it was restarted), or that another
-        has the seat (410). An empty trickle fragment is the question (RFC 9725 4.3.1). False when nobody
-        answers."""
+        """Whether the stage says that it knows nothing of this session (404: it was restarted), or that
+        another has the seat (410). An empty trickle fragment is the question (RFC 9725 4.3.1). False when
+        nobody answers."""
         if not self._resource:
             return False
         headers = {"Content-Type": FRAGMENT, "If-Match": self._etag, **_bearer(self._ticket)}

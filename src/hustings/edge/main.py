@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import secrets
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ REPORT_EVERY = 5.0
 WAIT_FOR_ROOMS = 10.0
 WAIT_FOR_WINDOW = 5.0
 """Seconds the door stays closed at the start while rooms and media come in."""
+MOVE_WITHIN = 6.0
+"""Seconds over which listeners spread when they move to the process that takes this one's place."""
+LEAVE_WITHIN = 30.0
+"""Seconds after which who has not gone by himself is told goodbye: plain streams, old clients."""
 DRAIN = 3.0
 """Seconds to let last words go out."""
 
@@ -91,8 +96,11 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await runtime.ready(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        await runtime.stopped.wait()
+        handed_over = _when_told_to_hand_over()
+        await _unless_stopped(handed_over.wait(), runtime)
         server.close()
+        if handed_over.is_set():
+            await _leave(edge, runtime)
         await _drain(edge)
     finally:
         for task in tasks:
@@ -110,8 +118,8 @@ async def _load(edge: Edge, sync: RoomSync, runtime: RoleRuntime) -> None:
         await _unless_stopped(asyncio.gather(*filled), runtime, WAIT_FOR_WINDOW)
 
 
-async def _unless_stopped(work: object, runtime: RoleRuntime, timeout: float) -> None:
-    """Waits for `work` for `timeout` seconds at most, or until the role is told to stop."""
+async def _unless_stopped(work: object, runtime: RoleRuntime, timeout: float | None = None) -> None:
+    """Waits for `work`, for `timeout` seconds at most, or until the role is told to stop."""
     waiting = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine or a future
     stopped = asyncio.ensure_future(runtime.stopped.wait())
     try:
@@ -149,6 +157,28 @@ async def _report(edge: Edge, runtime: RoleRuntime) -> None:
         if loop.time() >= due:
             due += REPORT_EVERY
             await runtime.bus.publish(subjects.AUDIENCE_REPORT, edge.audience(edge_id))
+
+
+def _when_told_to_hand_over() -> asyncio.Event:
+    """Set by SIGUSR1: another process listens at this door's very socket now."""
+    told = asyncio.Event()
+    with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread (a test's)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+    return told
+
+
+async def _leave(edge: Edge, runtime: RoleRuntime) -> None:
+    """Serves on while listeners move over to the other process; ends when they have, or in time."""
+    log.info("handing over", connections=len(edge.connections))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    edge.leave(MOVE_WITHIN)
+    while edge.connections and not runtime.stopped.is_set() and loop.time() < begun + LEAVE_WITHIN:
+        if loop.time() > begun + MOVE_WITHIN:
+            for connection in list(edge.connections):
+                connection.drain()
+        await asyncio.sleep(0.1)
+    log.info("handed over", seconds=round(loop.time() - begun, 1), left=len(edge.connections))
 
 
 async def _drain(edge: Edge) -> None:

@@ -8,6 +8,7 @@ import gc
 import ipaddress
 import os
 import sys
+from collections.abc import AsyncIterator
 
 from hustings.config import Settings, host_port
 from hustings.errors import UsageError
@@ -26,8 +27,7 @@ async def run_stage(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises UsageError or Unavailable (UDP port taken, no bus)."""
     host, port = host_port(settings.media_door)
     public = public_addresses(settings.public_ip)
-    prefer_the_tick()
-    async with role_runtime("stage", settings) as runtime:
+    async with role_runtime("stage", settings) as runtime, preferred():
         held = MediaDoor(host, port, public).listen()
         try:
             service = StageService(runtime.bus, settings, held.door)
@@ -63,6 +63,20 @@ def public_addresses(text: str) -> tuple[str, ...]:
                 f"'{address}' is no IP address; --public-ip takes for example 203.0.113.5."
             ) from None
     return tuple(addresses)
+
+
+@contextlib.asynccontextmanager
+async def preferred() -> AsyncIterator[None]:
+    """`prefer_the_tick` meanwhile. Children inherit the scheduling, so it must not outlive the stage in a
+    process that goes on."""
+    before = sys.getswitchinterval()
+    prefer_the_tick()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+        with contextlib.suppress(OSError, AttributeError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def prefer_the_tick() -> None:

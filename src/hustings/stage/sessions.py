@@ -134,7 +134,8 @@ class Sessions:
         return replaced
 
     def trickle(self, message: SessionTrickle) -> None:
-        """PATCH. Raises Refused: 410 another session has the seat now, 404 no such session, 428 and 412 (If-Match), 422 ICE restart, 400.
+        """PATCH. Raises Refused: 410 another session has the seat now, 404 no such session, 428 and 412
+        (If-Match), 422 ICE restart, 400.
 
         RFC 9725 4.3.1.1: a server that supports trickle but no restart answers a restart with 422; the
         client then opens a new session, which takes over the same seat.

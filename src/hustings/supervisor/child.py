@@ -149,6 +149,11 @@ class Child:
         """Of the running process; 0 when there is none."""
         return self._process.pid if self._process and self._process.runs else 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the running process has said that it serves."""
+        return bool(self.pid and self._process and self._process.ready.is_set())
+
     async def run(self) -> None:
         """Until `stop`. Raises NeverStarted."""
         try:

@@ -29,6 +29,7 @@ from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.metrics_door import MetricsDoor
 from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
+from hustings.supervisor.rolling import Rolling
 from hustings.supervisor.spares import Spares
 from hustings.supervisor.tls import usable_certificate, with_links
 
@@ -77,6 +78,7 @@ class Supervisor:
         self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
+        self._rolling: asyncio.Task[None] | None = None
         self._texts: dict[str, str] = {}
         self._opened: set[str] = set()
         self._setup_said = False
@@ -148,6 +150,15 @@ class Supervisor:
             if name.partition("-")[0] in ("edge", "studio", "certificates") and child.ready.is_set():
                 child.hang_up()
 
+    def restart(self) -> None:
+        """Restarts all roles one after the other, for an upgrade; a second call meanwhile is passed over."""
+        if self._rolling is None or self._rolling.done():
+            if not self._all_open.is_set() or self._stop.is_set():
+                log.warning("not all doors are open; nothing is restarted")
+                return
+            rolling = Rolling(self._children, self._spares, PATIENCE, self._folder.remember_restart)
+            self._rolling = asyncio.create_task(rolling.run())
+
     async def run(self) -> None:
         """Until `stop`. Raises HustingsError when a role cannot start at all."""
         running: dict[str, asyncio.Task[None]] = {}
@@ -201,6 +212,9 @@ class Supervisor:
             ours = [name for name in running if name.partition("-")[0] == kind]
             await asyncio.gather(*(self._children[name].stop(patience) for name in ours))
         killer.cancel()
+        if self._rolling is not None:
+            self._rolling.cancel()
+            await asyncio.gather(self._rolling, return_exceptions=True)
         for spares in self._spares.values():
             await spares.close()
         await asyncio.gather(*running.values(), return_exceptions=True)
@@ -331,7 +345,7 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
 
 def serve(settings: Settings, say: Say) -> None:
     """Runs a node in the foreground until SIGTERM or SIGINT; then returns. SIGHUP ends it, too, but with
-    TLS and away from a terminal it has the certificate looked at.
+    TLS and away from a terminal it has the certificate looked at. SIGUSR2 restarts all roles one by one.
 
     `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
     """
@@ -347,4 +361,5 @@ async def _serve(settings: Settings, say: Say) -> None:
     reloads = settings.certificate_files is not None and not os.isatty(0)
     if reloads or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, supervisor.reload if reloads else supervisor.stop)
+    loop.add_signal_handler(signal.SIGUSR2, supervisor.restart)
     await supervisor.run()
