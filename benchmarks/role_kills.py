@@ -222,7 +222,7 @@ class Evening:
         self.room = server.room("Kills", speakers=list(TONES))
         self.room.open()
         self.voices: list[subprocess.Popen[str]] = []
-        origin = time.time() + 1.0
+        origin = time.monotonic() + 1.0
         log = (folder / "voices.log").open("wb")
         for name, hertz in TONES.items():
             self.voices.append(

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from hustings.bus.messages import SessionAnswer
@@ -135,7 +136,10 @@ def _if_match(header: str | None) -> str:
 
 async def _body(request: Request, wanted: str) -> str:
     content_type(request, wanted)
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except ClientDisconnect:
+        raise Refused(400, "The body is not whole", "The connection ended before it.", "body") from None
     if not raw.strip():
         raise Refused(400, "The body is empty", f"Send {wanted}.", where="body")
     try:
