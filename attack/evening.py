@@ -119,7 +119,7 @@ class Evening:
         """On air, with both voices and a listener of `seconds`."""
         self.room.open()
         demo = resources.files("hustings") / "web" / "demo"
-        origin = time.time() + 2.0
+        origin = time.monotonic() + 2.0
         for name, file in VOICES:
             with resources.as_file(demo / file) as path:
                 self._voices.append(

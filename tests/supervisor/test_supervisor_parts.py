@@ -24,17 +24,23 @@ from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
 
 
-def test_back_off_begins_at_once_and_doubles_to_ten_seconds() -> None:
+def test_back_off_begins_after_three_deaths_and_doubles_to_ten_seconds() -> None:
     backoff = Backoff()
-    assert [backoff.died(1.0) for _ in range(8)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    delays = [backoff.died(1.0) for _ in range(10)]
+    assert delays == [0.0, 0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
-def test_back_off_forgives_after_thirty_healthy_seconds() -> None:
+def test_spaced_deaths_are_never_punished() -> None:
     backoff = Backoff()
-    for _ in range(5):
+    assert {backoff.died(5.0) for _ in range(100)} == {0.0}
+
+
+def test_back_off_forgives_after_five_healthy_seconds() -> None:
+    backoff = Backoff()
+    for _ in range(9):
         backoff.died(0.1)
-    assert backoff.died(30.0) == 0.0
-    assert backoff.died(29.9) == 0.5
+    assert backoff.died(4.9) == 10.0
+    assert backoff.died(5.0) == 0.0
 
 
 def test_back_off_stays_bounded_for_ever() -> None:

@@ -127,6 +127,15 @@ def serve(
 
 
 @app.command()
+def restart(data: Data = None) -> None:
+    """Restart all roles of a running server one by one, for an upgrade; listeners hear nothing of it."""
+    from hustings.cli.restart import restart as restart_server
+    from hustings.cli.settings import read_settings
+
+    restart_server(data or read_settings().data, _say)
+
+
+@app.command()
 def stage(bus: BusAddress = None) -> None:
     """Run the stage alone, on a bus that runs elsewhere."""
     _run_role("stage", bus)

@@ -63,8 +63,14 @@ def main(arguments: list[str]) -> int:
         tether(int(parent))
     without_rich()
 
-    from hustings.cli.errors import exit_code
+    if arguments[0] == "spare":
+        from hustings.cli.reserve import wait_in_reserve
 
+        arguments = wait_in_reserve(arguments[1])
+    from hustings.cli.errors import exit_code
+    from hustings.priority import take_priority
+
+    take_priority(arguments[0])
     return exit_code(lambda: run_role(arguments[0], int(arguments[1]) if len(arguments) > 1 else 0))
 
 

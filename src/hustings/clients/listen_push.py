@@ -15,12 +15,13 @@ from hustings.clients.push_reader import (
     Discontinuity,
     Init,
     Media,
+    Move,
     PushReader,
     Record,
     ServerClock,
 )
 from hustings.clients.sink import Sink
-from hustings.errors import Corrupt, Unavailable
+from hustings.errors import Corrupt, HustingsError, Unavailable
 
 SILENCE = 4.0
 """Seconds without a byte after which the connection is dead: a clock record comes every second."""
@@ -39,6 +40,9 @@ class PushListener:
         self._decoder: ChunkDecoder | None = None
         self._wall_of_zero: float | None = None
         self._bye = ""
+        self._following: asyncio.Task[float] | None = None
+        self._moving: asyncio.Task[float] | None = None
+        """Towards another connection, as the server has asked."""
 
     async def run(self) -> str:
         """Until the broadcast ends; returns the reason. Raises Refused, Unavailable or Corrupt."""
@@ -61,10 +65,32 @@ class PushListener:
             await asyncio.sleep(wait + random.uniform(0, 0.3))  # noqa: S311
 
     async def _once(self) -> float:
-        """One connection; returns after how many seconds to try again."""
-        reader = PushReader()
+        """One connection, or several when we are asked to move; after how many seconds to try again."""
         self._bye = ""
         self._sink.connected()
+        self._following = asyncio.create_task(self._follow())
+        try:
+            while True:
+                task = self._following
+                await asyncio.wait({task})
+                if task is self._following:  # else another one has taken its place
+                    return task.result()
+        finally:
+            for each in (self._following, self._moving):
+                if each is not None:
+                    each.cancel()
+
+    async def _move(self, within: float) -> float:
+        await asyncio.sleep(random.uniform(0, within))  # noqa: S311
+        try:
+            return await self._follow()
+        except HustingsError:
+            if asyncio.current_task() is self._following:
+                raise
+            return 0.1  # where we are is still good, until it ends
+
+    async def _follow(self) -> float:
+        reader = PushReader()
         timeout = httpx.Timeout(10.0, read=SILENCE)
         try:
             async with self._client.stream("GET", self._url, timeout=timeout) as response:
@@ -76,10 +102,28 @@ class PushListener:
                 async for data in response.aiter_raw():
                     self._sink.received(len(data))
                     for record in reader.feed(data):
+                        if not self._is_heard(record):
+                            return 0.1
                         self._take(record)
         except httpx.HTTPError:
             return 0.25
         return 0.1
+
+    def _is_heard(self, record: Record) -> bool:
+        """Whether records of this task's connection count: those of one we move to from its first record on,
+        which comes with the newest sound; those of the former no longer."""
+        me = asyncio.current_task()
+        if me is self._moving:
+            former, self._following, self._moving = self._following, self._moving, None
+            if former is not None:
+                former.cancel()
+        if (
+            me is self._following
+            and isinstance(record, Move)
+            and (self._moving is None or self._moving.done())
+        ):
+            self._moving = asyncio.create_task(self._move(record.within))
+        return me is self._following
 
     def _take(self, record: Record) -> None:
         if isinstance(record, Init):

@@ -68,7 +68,15 @@ class Bye:
     reason: str
 
 
-type Record = Init | Media | Event | ServerClock | Discontinuity | Bye
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Another process has this door: connect again within so many seconds, and leave this connection when
+    the other one has brought sound."""
+
+    within: float
+
+
+type Record = Init | Media | Event | ServerClock | Discontinuity | Bye | Move
 
 
 class PushReader:
@@ -144,6 +152,10 @@ def _bye(payload: bytes) -> Record:
     return Bye(_text(_object(payload), "reason"))
 
 
+def _move(payload: bytes) -> Record:
+    return Move(min(60.0, max(0.0, _number(_object(payload), "within"))))
+
+
 _READERS: dict[int, Callable[[bytes], Record]] = {
     1: _init,
     2: _media,
@@ -151,6 +163,7 @@ _READERS: dict[int, Callable[[bytes], Record]] = {
     4: _clock,
     5: _discontinuity,
     6: _bye,
+    7: _move,
 }
 
 

@@ -21,13 +21,18 @@ TIMEOUT = 6.0
 """Seconds for the answer, and again for the connection."""
 TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504)
 """Answers that another try may change: the doors are not open yet, or a role is starting again."""
+FRAGMENT = "application/trickle-ice-sdpfrag"
+NOTHING_NEW = "a=end-of-candidates\r\n"
 
 
 class RtcSession:
     """A connected session. Blocking; use it from one thread."""
 
-    def __init__(self, peer: OffererPeer, resource: str, ticket: str, verify: ssl.SSLContext) -> None:
+    def __init__(
+        self, peer: OffererPeer, resource: str, ticket: str, verify: ssl.SSLContext, etag: str = ""
+    ) -> None:
         self.peer = peer
+        self._etag = etag
         self._verify = verify
         self._resource = resource
         self._ticket = ticket
@@ -44,8 +49,8 @@ class RtcSession:
         peer = await OffererPeer.create(direction)
         session: RtcSession | None = None
         try:
-            answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
-            session = cls(peer, resource, ticket, verify)
+            answer, resource, etag = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
+            session = cls(peer, resource, ticket, verify, etag)
             peer.apply(answer)
             await peer.connected(TIMEOUT)
         except BaseException:
@@ -54,6 +59,25 @@ class RtcSession:
             peer.close()
             raise
         return session
+
+    def is_gone(self) -> bool:
+        """Whether the stage says that it knows nothing of this session (404: it was restarted), or that
+        another has the seat (410). An empty trickle fragment is the question (RFC 9725 4.3.1). False when
+        nobody answers."""
+        if not self._resource:
+            return False
+        headers = {"Content-Type": FRAGMENT, "If-Match": self._etag, **_bearer(self._ticket)}
+        with contextlib.suppress(httpx.HTTPError):
+            response = httpx.patch(
+                self._resource,
+                content=NOTHING_NEW,
+                headers=headers,
+                timeout=2.0,
+                trust_env=False,
+                verify=self._verify,
+            )
+            return response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+        return False
 
     def close(self) -> None:
         """DELETE, then the connection. Never raises: the other side may be gone."""
@@ -78,8 +102,8 @@ def _bearer(ticket: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {ticket}"} if ticket else {}
 
 
-def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str]:
-    """The answer's SDP and the session's resource."""
+def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str, str]:
+    """The answer's SDP, the session's resource and its ETag."""
     headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
     try:
         response = httpx.post(
@@ -96,7 +120,7 @@ def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tu
     location = response.headers.get("Location", "")
     if response.status_code != httpx.codes.CREATED or not location:
         raise HustingsError(f"{url} did not create a session; is it a WHIP or WHEP endpoint?")
-    return response.text, urljoin(str(response.url), location)
+    return response.text, urljoin(str(response.url), location), response.headers.get("ETag", "")
 
 
 def _has_ended(response: httpx.Response) -> bool:

@@ -84,6 +84,7 @@ class Edge:
         self.deadlines = Deadlines()
         self.connections: set[Connection] = set()
         self.draining = False
+        self.leaving = False
         self.proxies = frozenset(
             address_key(each.strip()) for each in settings.proxies.split(",") if each.strip()
         )
@@ -262,6 +263,12 @@ class Edge:
             "stream": sum(len(group) for channel in channels for group in channel.streams.values()),
             "hls_waiting": sum(len(channel.hls.waiting) for channel in channels if channel.hls is not None),
         }
+
+    def leave(self, within: float) -> None:
+        """Another process has this door: listeners join it within so many seconds, and hear us meanwhile."""
+        self.leaving = True
+        for channel in self.channels.values():
+            channel.leave(within)
 
     async def close(self) -> None:
         """Says goodbye to all listeners; new requests get 503."""

@@ -323,6 +323,11 @@ class Channel:
         if self.hls is not None:
             self.hls.waiting.tick(now)
 
+    def leave(self, within: float) -> None:
+        """Another process has this door: who listens by push is asked to join there."""
+        for group in self.push.values():
+            group.move(within)
+
     async def close(self, reason: str, refusal: Callable[[], Reply]) -> None:
         """Says goodbye to all and ends; the channel is not used again."""
         if self.hls is not None:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import secrets
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,12 @@ from prometheus_client import REGISTRY
 from hustings.bus import subjects
 from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWithheld
 from hustings.clock import SystemClock
-from hustings.config import Settings, host_port
+from hustings.config import Settings
 from hustings.edge.app import TICK, Edge
 from hustings.edge.rooms import RoomSync
 from hustings.edge.tls import Pipes, TlsConnection
-from hustings.errors import UsageError
 from hustings.role import RoleRuntime, role_runtime
+from hustings.sockets import AUDIENCE_BACKLOG, audience_door
 from hustings.tls import server_tls
 
 if TYPE_CHECKING:
@@ -29,48 +30,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BACKLOG = 8192
-"""Connections the kernel may hold for us until we take them (as far as net.core.somaxconn allows)."""
 REPORT_EVERY = 5.0
 """Seconds between two AudienceReports."""
 WAIT_FOR_ROOMS = 10.0
 WAIT_FOR_WINDOW = 5.0
 """Seconds the door stays closed at the start while rooms and media come in."""
+MOVE_WITHIN = 6.0
+"""Seconds over which listeners spread when they move to the process that takes this one's place."""
+LEAVE_WITHIN = 30.0
+"""Seconds after which who has not gone by himself is told goodbye: plain streams, old clients."""
 DRAIN = 3.0
 """Seconds to let last words go out."""
-UNSENT = 32 * 1024
-"""Bytes the kernel holds unsent per connection; more waits here, where it is counted."""
-DEAD_AFTER_MS = 30_000
-"""Milliseconds without an acknowledgement after which the kernel drops a connection."""
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that several edges share (SO_REUSEPORT). What is set here, accepted ones inherit."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (
-            ("TCP_NODELAY", 1),
-            ("TCP_NOTSENT_LOWAT", UNSENT),
-            ("TCP_USER_TIMEOUT", DEAD_AFTER_MS),
-            ("TCP_KEEPIDLE", 60),
-            ("TCP_KEEPINTVL", 15),
-        ):
-            # Linux knows all of these; elsewhere the edge works without.
-            if hasattr(socket, name):
-                with contextlib.suppress(OSError):
-                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise UsageError(f"The audience door {where} cannot be opened: {error.strerror}.") from error
-    sock.setblocking(False)
-    return sock
 
 
 async def run_edge(settings: Settings, index: int) -> None:
@@ -117,8 +87,8 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
         tasks.append(asyncio.create_task(tls.watch()))
     try:
         await _load(edge, sync, runtime)
-        sock = listening_socket(*host_port(settings.audience_door))
-        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=BACKLOG)
+        sock = audience_door(settings.audience_door)
+        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=AUDIENCE_BACKLOG)
         host, port = sock.getsockname()[:2]
         # What is here now stays for good: the collector need not look at it again, and the many small
         # objects of connections should not make it run all the time.
@@ -126,8 +96,11 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await runtime.ready(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        await runtime.stopped.wait()
+        handed_over = _when_told_to_hand_over()
+        await _unless_stopped(handed_over.wait(), runtime)
         server.close()
+        if handed_over.is_set():
+            await _leave(edge, runtime)
         await _drain(edge)
     finally:
         for task in tasks:
@@ -145,8 +118,8 @@ async def _load(edge: Edge, sync: RoomSync, runtime: RoleRuntime) -> None:
         await _unless_stopped(asyncio.gather(*filled), runtime, WAIT_FOR_WINDOW)
 
 
-async def _unless_stopped(work: object, runtime: RoleRuntime, timeout: float) -> None:
-    """Waits for `work` for `timeout` seconds at most, or until the role is told to stop."""
+async def _unless_stopped(work: object, runtime: RoleRuntime, timeout: float | None = None) -> None:
+    """Waits for `work`, for `timeout` seconds at most, or until the role is told to stop."""
     waiting = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine or a future
     stopped = asyncio.ensure_future(runtime.stopped.wait())
     try:
@@ -184,6 +157,28 @@ async def _report(edge: Edge, runtime: RoleRuntime) -> None:
         if loop.time() >= due:
             due += REPORT_EVERY
             await runtime.bus.publish(subjects.AUDIENCE_REPORT, edge.audience(edge_id))
+
+
+def _when_told_to_hand_over() -> asyncio.Event:
+    """Set by SIGUSR1: another process listens at this door's very socket now."""
+    told = asyncio.Event()
+    with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread (a test's)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+    return told
+
+
+async def _leave(edge: Edge, runtime: RoleRuntime) -> None:
+    """Serves on while listeners move over to the other process; ends when they have, or in time."""
+    log.info("handing over", connections=len(edge.connections))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    edge.leave(MOVE_WITHIN)
+    while edge.connections and not runtime.stopped.is_set() and loop.time() < begun + LEAVE_WITHIN:
+        if loop.time() > begun + MOVE_WITHIN:
+            for connection in list(edge.connections):
+                connection.drain()
+        await asyncio.sleep(0.1)
+    log.info("handed over", seconds=round(loop.time() - begun, 1), left=len(edge.connections))
 
 
 async def _drain(edge: Edge) -> None:

@@ -92,6 +92,8 @@ class Door(Protocol):
     gate: Gate
     metrics: Metrics
     draining: bool
+    leaving: bool
+    """Each reply is the last of its connection: the next request meets another process."""
     proxies: frozenset[str]
     deadlines: Deadlines
     connections: set[Connection]
@@ -341,7 +343,7 @@ class Connection(asyncio.Protocol):
         door = self.door
         replies = door.metrics.replies
         replies[reply.status] = replies.get(reply.status, 0) + 1
-        last = reply.close or not request.keep_alive or self._parser is None or door.draining
+        last = reply.close or not request.keep_alive or self._parser is None or door.draining or door.leaving
         if last:
             head = reply.head + door.date() + b"Connection: close\r\n\r\n"
         elif request.http10:

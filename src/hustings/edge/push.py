@@ -20,7 +20,7 @@ from hustings.edge.http import ANY_ORIGIN, make_head
 from hustings.edge.metrics import Metrics
 from hustings.edge.protocol import Connection
 
-INIT, MEDIA, EVENT, CLOCK, DISCONTINUITY, BYE = 1, 2, 3, 4, 5, 6
+INIT, MEDIA, EVENT, CLOCK, DISCONTINUITY, BYE, MOVE = 1, 2, 3, 4, 5, 6, 7
 
 TAIL = 3
 """Chunks a joiner gets at once: 600 ms, enough to start without a stall (FACTS 6)."""
@@ -98,6 +98,7 @@ class PushGroup:
         self._live_clock = False
         self._clock_sent = -1e9
         self._hello = b""
+        self._move = b""
 
         def fan(wrap: Callable[[bytes], bytes], end: bytes) -> Fanout:
             return Fanout(
@@ -220,6 +221,15 @@ class PushGroup:
         self._chunked.tick(now)
         self._plain.tick(now)
 
+    def move(self, within: float) -> None:
+        """Another process has this door: asks all, and who comes yet, to join there within so many seconds,
+        and to leave here once they hear it."""
+        self._move = json_record(MOVE, {"reason": "draining", "within": within})
+        self._waiting.append(self._move)
+        self._hello = b""
+        if not self._live_clock:
+            self.flush()
+
     def end(self, reason: str) -> None:
         """Says goodbye to all; the group may be used for the room's next broadcast."""
         self.flush()
@@ -250,7 +260,7 @@ class PushGroup:
         parts += (json_record(CLOCK, self._clock), *self._of_the_room())
         last = list(self._tail)[-TAIL:]
         parts += [part for sent in last for part in (sent.before if sent is not last[0] else b"", sent.data)]
-        return b"".join(parts)
+        return b"".join((*parts, self._move))
 
     def _of_the_room(self) -> list[bytes]:
         return [json_record(EVENT, {**self._clock, **content}) for content in self._room_greeting()]

@@ -8,10 +8,12 @@ import gc
 import ipaddress
 import os
 import sys
+from collections.abc import AsyncIterator
 
 from hustings.config import Settings, host_port
 from hustings.errors import UsageError
 from hustings.role import role_runtime
+from hustings.stage.engine import warm_up
 from hustings.stage.service import StageService
 from hustings.stage.webrtc.peer import SETTLE_TIME, MediaDoor
 
@@ -25,8 +27,7 @@ async def run_stage(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises UsageError or Unavailable (UDP port taken, no bus)."""
     host, port = host_port(settings.media_door)
     public = public_addresses(settings.public_ip)
-    prefer_the_tick()
-    async with role_runtime("stage", settings) as runtime:
+    async with role_runtime("stage", settings) as runtime, preferred():
         held = MediaDoor(host, port, public).listen()
         try:
             service = StageService(runtime.bus, settings, held.door)
@@ -46,6 +47,11 @@ async def run_stage(settings: Settings) -> None:
             await asyncio.sleep(SETTLE_TIME)
 
 
+def prepare() -> None:
+    """Runs encoders and decoders once, which takes longer the first time. For a process in reserve."""
+    warm_up()
+
+
 def public_addresses(text: str) -> tuple[str, ...]:
     """Splits "ADDRESS,ADDRESS"; raises UsageError for what is no IP address."""
     addresses = [part.strip() for part in text.split(",") if part.strip()]
@@ -57,6 +63,20 @@ def public_addresses(text: str) -> tuple[str, ...]:
                 f"'{address}' is no IP address; --public-ip takes for example 203.0.113.5."
             ) from None
     return tuple(addresses)
+
+
+@contextlib.asynccontextmanager
+async def preferred() -> AsyncIterator[None]:
+    """`prefer_the_tick` meanwhile. Children inherit the scheduling, so it must not outlive the stage in a
+    process that goes on."""
+    before = sys.getswitchinterval()
+    prefer_the_tick()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+        with contextlib.suppress(OSError, AttributeError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def prefer_the_tick() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at the states of all connections."""
 MAX_TRICKLED = 32
 """Candidates taken by PATCH in one session."""
+REMEMBERED = 256
+"""Sessions known to have been replaced: whoever asks is told so, and not that the stage was restarted."""
 
 _offers = Counter("hustings_stage_offers_total", "Offers by kind and outcome.", ["kind", "outcome"])
 _sessions = Gauge("hustings_stage_sessions", "WebRTC sessions now.", ["kind"])
@@ -57,6 +60,7 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._answering = 0
+        self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -100,6 +104,7 @@ class Sessions:
         self._sessions[session.session_id] = session
         _sessions.labels(session.kind).inc()
         if replaced:
+            self._replaced.append(replaced)
             self._close(replaced, "replaced")
         return SessionAnswer(session_id=session.session_id, sdp=peer.answer, etag=session.etag)
 
@@ -129,13 +134,16 @@ class Sessions:
         return replaced
 
     def trickle(self, message: SessionTrickle) -> None:
-        """PATCH. Raises Refused: 404 no such session, 428 and 412 (If-Match), 422 ICE restart, 400.
+        """PATCH. Raises Refused: 410 another session has the seat now, 404 no such session, 428 and 412
+        (If-Match), 422 ICE restart, 400.
 
         RFC 9725 4.3.1.1: a server that supports trickle but no restart answers a restart with 422; the
         client then opens a new session, which takes over the same seat.
         """
         session = self._sessions.get(message.session_id)
         if session is None:
+            if message.session_id in self._replaced:
+                raise Refused(410, "No longer yours", "another session has taken this seat")
             raise Refused(404, "No such session", "it has ended; send a new offer")
         if not message.etag:
             raise Refused(428, "If-Match is missing", "send the ETag of the session's answer", "If-Match")

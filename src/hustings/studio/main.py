@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,9 +34,9 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
-from hustings.errors import UsageError
 from hustings.ids import secret_hash
 from hustings.role import role_runtime
+from hustings.sockets import studio_door
 from hustings.store.accounts import AccountStore
 from hustings.store.deletions import DeletionStore
 from hustings.store.edits import EditStore
@@ -98,7 +97,7 @@ async def run_studio(settings: Settings) -> None:
     """Serves the studio door until SIGTERM or SIGINT."""
     async with role_runtime("studio", settings) as runtime:
         tls = server_tls(settings, SystemClock())
-        door = _listen(settings.studio_door)
+        door = studio_door(settings.studio_door)
         with contextlib.closing(door):
             host, port = door.getsockname()[:2]
             urls = Urls(settings, studio_port=port)
@@ -117,6 +116,17 @@ async def run_studio(settings: Settings) -> None:
                     watching.cancel()
                 server.should_exit = True
                 await serving
+
+
+def prepare() -> None:
+    """Loads what is loaded late otherwise. For a process in reserve."""
+    import alembic.command  # noqa: F401
+    import uvicorn.lifespan.off
+    import uvicorn.loops.auto
+    import uvicorn.protocols.http.auto
+    import uvicorn.protocols.websockets.auto  # noqa: F401
+
+    Renderer(load_texts(), Assets())
 
 
 def server_config(app: FastAPI, tls: ServerTls | None = None, *, hsts: bool = False) -> uvicorn.Config:
@@ -357,15 +367,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
         yield
-
-
-def _listen(door: str) -> socket.socket:
-    """A listening socket at HOST:PORT. Raises UsageError when the address cannot be used."""
-    host, port = host_port(door)
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # "::" means all addresses, IPv4's too, as at the audience's door.
-        both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server((host, port), family=family, backlog=512, dualstack_ipv6=both)
-    except OSError as error:
-        raise UsageError(f"The studio door {door} cannot be opened: {error.strerror}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -18,6 +19,9 @@ from hustings.studio.stage_link import Requests, StageLink, place_of
 
 SETTLE = 2.0
 """Seconds an offer waits for the stage to have its broadcast."""
+TRIES = 10
+AGAIN = 0.1
+"""Seconds between two of them."""
 MAX_OFFERS = {"ingest": 32, "egress": 16}
 """Offers in flight at once, apart, so that listeners by WHEP never delay a speaker."""
 
@@ -80,11 +84,23 @@ class MediaSessions:
             raise Refused(503, "Too many at once", "Try again in a moment.")
         self._offers[offer.kind] += 1
         try:
-            if not await self._link.settled(offer.broadcast_id, SETTLE):
-                raise Unavailable("The stage has not taken the broadcast yet.")
-            return await self._bus.request(subjects.STAGE_OFFER, offer, SessionAnswer, timeout=8.0)
+            return await self._answered(offer)
         finally:
             self._offers[offer.kind] -= 1
+
+    async def _answered(self, offer: SessionOffer) -> SessionAnswer:
+        """A stage that has just begun may be asked before we have heard of it: then it gets the broadcast
+        first."""
+        for _ in range(TRIES):
+            if not await self._link.settled(offer.broadcast_id, SETTLE):
+                break
+            try:
+                return await self._bus.request(subjects.STAGE_OFFER, offer, SessionAnswer, timeout=8.0)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+            await asyncio.sleep(AGAIN)
+        raise Unavailable("The stage has not taken the broadcast yet.")
 
     async def trickle(self, session_id: str, fragment: str, etag: str) -> None:
         message = SessionTrickle(session_id=session_id, fragment=fragment, etag=etag)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from hustings.bus.messages import SessionAnswer
@@ -34,7 +35,7 @@ _CREATED: dict[int | str, dict[str, Any]] = {
 _OFFER = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 _TRICKLE = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
 _POST_PROBLEMS = problems(400, 401, 403, 404, 409, 413, 415, 422, 503)
-_GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)}
+_GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 410, 413, 415, 503)}
 
 
 @router.post(
@@ -135,7 +136,10 @@ def _if_match(header: str | None) -> str:
 
 async def _body(request: Request, wanted: str) -> str:
     content_type(request, wanted)
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except ClientDisconnect:
+        raise Refused(400, "The body is not whole", "The connection ended before it.", "body") from None
     if not raw.strip():
         raise Refused(400, "The body is empty", f"Send {wanted}.", where="body")
     try:

@@ -12,6 +12,7 @@ from hustings.errors import HustingsError
 
 ADDRESSES = "addresses.json"
 LOCK = "lock"
+RESTART = "restart.json"
 SETUP = "setup"
 """In `keys/`; written by the studio."""
 
@@ -45,6 +46,8 @@ class DataFolder:
                 f"Hustings already runs on the data folder {self.path}. "
                 "Stop it first, or choose another folder with --data."
             ) from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
         self.forget_addresses()
 
     def private_file(self, name: str, text: str) -> Path:
@@ -63,6 +66,11 @@ class DataFolder:
 
     def forget_addresses(self) -> None:
         (self.run / ADDRESSES).unlink(missing_ok=True)
+        (self.run / RESTART).unlink(missing_ok=True)
+
+    def remember_restart(self, state: str, detail: str) -> None:
+        """How a rolling restart goes; `hustings restart` waits for it."""
+        self.private_file(RESTART, json.dumps({"state": state, "detail": detail}) + "\n")
 
     def setup_secret(self) -> str:
         """Of the first account's link, as the studio keeps it while there is no account; else ""."""
@@ -93,6 +101,24 @@ def read_addresses(data: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise HustingsError(f"Cannot read {path}: {error}.") from error
     return {str(key): str(value) for key, value in found.items()}
+
+
+def server_pid(data: Path) -> int:
+    """Process number of the server that is ready on `data`. Raises HustingsError when there is none."""
+    read_addresses(data)
+    try:
+        return int((data / "run" / LOCK).read_text())
+    except (OSError, ValueError):
+        raise HustingsError(f"Cannot tell which process serves {data}; restart it by hand.") from None
+
+
+def restart_state(data: Path) -> tuple[str, str]:
+    """State ("" when none was asked for) and detail of a rolling restart."""
+    try:
+        found = json.loads((data / "run" / RESTART).read_text())
+        return str(found["state"]), str(found["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""
 
 
 def _is_locked(path: Path) -> bool:

@@ -21,13 +21,16 @@ from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
-from hustings.supervisor.child import Child, NeverStarted, role_command, tethered
+from hustings.sockets import audience_socket, studio_socket
+from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.metrics_door import MetricsDoor
 from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
+from hustings.supervisor.rolling import Rolling
+from hustings.supervisor.spares import Spares
 from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
@@ -72,8 +75,10 @@ class Supervisor:
         configure_logging("server", json_lines=settings.log_json, stream=self._logs)
         self._bus_url = self._nats.url if self._nats else settings.bus
         self._all_open = asyncio.Event()
+        self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
+        self._rolling: asyncio.Task[None] | None = None
         self._texts: dict[str, str] = {}
         self._opened: set[str] = set()
         self._setup_said = False
@@ -92,10 +97,14 @@ class Supervisor:
         }
         # The store's keys are for who reads recordings.
         keyless = dict.fromkeys(KEYS, "")
+        told = {"stage": environment | keyless, "studio": environment, "edge": environment}
+        if settings.spares and command is role_command:
+            self._spares = {kind: Spares(command("spare", kind), told[kind]) for kind in told}
         children = {
             name: Child(
-                *(name, argv, environment | keyless if name == "stage" else environment),
-                *(self._logs, self._clock),
+                *(name, argv, told[kind_of(name)], self._logs, self._clock),
+                door=self._doorway(kind_of(name)),
+                spares=self._spares.get(kind_of(name)),
             )
             for name, argv in commands.items()
         }
@@ -115,6 +124,14 @@ class Supervisor:
             children = {"bus": bus, **children}
         return children
 
+    def _doorway(self, kind: str) -> Doorway | None:
+        """The listening socket of an edge, each its own at one port, or of the studio."""
+        listen = {"edge": ("audience", audience_socket), "studio": ("studio", studio_socket)}.get(kind)
+        if listen is None:
+            return None
+        door, open_socket = self.doors[listen[0]], listen[1]
+        return Doorway(lambda: open_socket(door.host, door.port))
+
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of what runs now, by name."""
@@ -132,6 +149,15 @@ class Supervisor:
         for name, child in self._children.items():
             if name.partition("-")[0] in ("edge", "studio", "certificates") and child.ready.is_set():
                 child.hang_up()
+
+    def restart(self) -> None:
+        """Restarts all roles one after the other, for an upgrade; a second call meanwhile is passed over."""
+        if self._rolling is None or self._rolling.done():
+            if not self._all_open.is_set() or self._stop.is_set():
+                log.warning("not all doors are open; nothing is restarted")
+                return
+            rolling = Rolling(self._children, self._spares, PATIENCE, self._folder.remember_restart)
+            self._rolling = asyncio.create_task(rolling.run())
 
     async def run(self) -> None:
         """Until `stop`. Raises HustingsError when a role cannot start at all."""
@@ -186,6 +212,11 @@ class Supervisor:
             ours = [name for name in running if name.partition("-")[0] == kind]
             await asyncio.gather(*(self._children[name].stop(patience) for name in ours))
         killer.cancel()
+        if self._rolling is not None:
+            self._rolling.cancel()
+            await asyncio.gather(self._rolling, return_exceptions=True)
+        for spares in self._spares.values():
+            await spares.close()
         await asyncio.gather(*running.values(), return_exceptions=True)
         self._held.close()
         if self._nats:
@@ -201,11 +232,7 @@ class Supervisor:
 
     def _on_ready(self, message: RoleReady) -> None:
         child = self._children.get(message.role)
-        if child is None or child.pid != message.pid:
-            return
-        child.heard = self._clock.monotonic()
-        if not child.ready.is_set():
-            child.ready.set()
+        if child is not None and child.said_ready(message.pid) and not self._all_open.is_set():
             self._open_doors()
 
     def _on_metrics(self, message: RoleMetrics) -> None:
@@ -279,6 +306,11 @@ class Supervisor:
             looked = now
 
 
+def kind_of(name: str) -> str:
+    """ "edge" of edge-3."""
+    return name.partition("-")[0]
+
+
 def _raise_failures(running: Mapping[str, asyncio.Task[None]]) -> None:
     for name, task in running.items():
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -313,7 +345,7 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
 
 def serve(settings: Settings, say: Say) -> None:
     """Runs a node in the foreground until SIGTERM or SIGINT; then returns. SIGHUP ends it, too, but with
-    TLS and away from a terminal it has the certificate looked at.
+    TLS and away from a terminal it has the certificate looked at. SIGUSR2 restarts all roles one by one.
 
     `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
     """
@@ -329,4 +361,5 @@ async def _serve(settings: Settings, say: Say) -> None:
     reloads = settings.certificate_files is not None and not os.isatty(0)
     if reloads or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, supervisor.reload if reloads else supervisor.stop)
+    loop.add_signal_handler(signal.SIGUSR2, supervisor.restart)
     await supervisor.run()

@@ -8,6 +8,7 @@ export const EVENT = 3;
 export const CLOCK = 4;
 export const DISCONTINUITY = 5;
 export const BYE = 6;
+export const MOVE = 7;
 
 const HEADER = 8;
 /** Larger than any chunk of 200 ms at any bit rate; whatever claims more is not this protocol. */
@@ -57,7 +58,7 @@ export class RecordParser {
 }
 
 /**
- * The JSON object in an event, clock, discontinuity or bye record.
+ * The JSON object in an event, clock, discontinuity, bye or move record.
  * @param {Uint8Array} payload
  * @returns {Record<string, any>} an empty object for an empty payload
  * @throws {Corrupt} when it is not a JSON object

@@ -1,7 +1,7 @@
 // One endless push connection that comes back by itself. No UI, no media: it hands out records.
 
 import { Backoff } from "./backoff.js";
-import { BYE, Corrupt, RecordParser, readJson } from "./push.js";
+import { BYE, Corrupt, MOVE, RecordParser, readJson } from "./push.js";
 
 /** A record at least every second is promised (clock); silence this long means the line is dead. */
 const SILENCE = 4;
@@ -26,6 +26,10 @@ export class PushSource {
     this._corrupt = 0;
     /** @type {AbortController | null} */
     this._abort = null;
+    /** Of a connection that we move to, as the server has asked, until it has brought something. @type {AbortController | null} */
+    this._coming = null;
+    /** What becomes of the connection that has taken the former's place. @type {Promise<number | null> | null} */
+    this._successor = null;
     this._stopped = false;
   }
 
@@ -36,30 +40,64 @@ export class PushSource {
   /** Ends for good; no callback comes after it. */
   stop() {
     this._stopped = true;
+    clearTimeout(this._moving);
+    this._coming?.abort();
     this._abort?.abort();
     this._wake?.();
   }
 
   async _run() {
     while (!this._stopped) {
-      const wait = await this._connect();
+      const abort = (this._abort = new AbortController());
+      let wait = await this._connect(abort);
+      for (let next = this._successor; next; next = this._successor) {
+        this._successor = null;
+        wait = await next;
+      }
       if (this._stopped || wait === null) return;
       await this._sleep(wait);
     }
   }
 
-  /** One connection from beginning to end. @returns {Promise<number | null>} seconds to wait, null: over */
-  async _connect() {
-    const abort = (this._abort = new AbortController());
+  /** @param {AbortController} abort */
+  _isOurs(abort) {
+    return !this._stopped && this._abort === abort;
+  }
+
+  /** Another process has this door: joins there while this connection goes on. @param {unknown} within seconds */
+  _moveSoon(within) {
+    if (this._coming) return;
+    const coming = (this._coming = new AbortController());
+    const seconds = Math.random() * (typeof within === "number" ? Math.min(within, 60) : 5);
+    this._moving = setTimeout(() => {
+      const successor = this._connect(coming, () => {
+        this._coming = null;
+        this._successor = successor;
+        const former = this._abort;
+        this._abort = coming;
+        former?.abort();
+      });
+      void successor.then(() => this._coming === coming && (this._coming = null));
+    }, seconds * 1000);
+  }
+
+  /**
+   * One connection from beginning to end.
+   * @param {AbortController} abort
+   * @param {() => void} [began] it has brought its first records, of a greeting with the newest sound
+   * @returns {Promise<number | null>} seconds to wait, null: over, or it was not ours (any more)
+   */
+  async _connect(abort, began) {
     try {
       const answer = await fetch(this._url, { signal: abort.signal, cache: "no-store" });
+      if (began && !answer.ok) return null;
       if (answer.status === 503 || answer.status === 429) return this._full(answer);
       if (answer.status === 404 || answer.status === 409 || answer.status === 410) return this._over("closed");
       if (!answer.ok || !answer.body) throw new Error(`push: ${answer.status}`);
-      return await this._read(answer.body.getReader(), abort);
+      return await this._read(answer.body.getReader(), abort, began);
     } catch (error) {
       abort.abort();
-      if (this._stopped) return null;
+      if (!this._isOurs(abort)) return null;
       if (error instanceof Corrupt && ++this._corrupt > 2) return this._over("corrupt");
       this._listener.lost();
       return this._backoff.next();
@@ -69,9 +107,10 @@ export class PushSource {
   /**
    * @param {ReadableStreamDefaultReader<Uint8Array>} reader
    * @param {AbortController} abort
+   * @param {() => void} [began]
    * @returns {Promise<number | null>}
    */
-  async _read(reader, abort) {
+  async _read(reader, abort, began) {
     const parser = new RecordParser();
     let any = false;
     let timer = 0;
@@ -89,7 +128,8 @@ export class PushSource {
         const { done, value } = await reader.read();
         if (done) throw new Error("push: closed");
         for (const record of parser.push(value)) {
-          if (this._stopped) return null;
+          if (!any) began?.();
+          if (!this._isOurs(abort)) return null;
           if (!any) {
             any = true;
             this._backoff.reset();
@@ -99,12 +139,13 @@ export class PushSource {
             abort.abort();
             return this._bye(readJson(record.payload).reason);
           }
-          this._listener.record(record);
+          if (record.type === MOVE) this._moveSoon(readJson(record.payload).within);
+          else this._listener.record(record);
         }
         if (any) watch(SILENCE);
       }
     } catch (error) {
-      if (swallowed && !this._stopped) return this._over("swallowed");
+      if (swallowed && this._isOurs(abort)) return this._over("swallowed");
       throw error;
     } finally {
       clearTimeout(timer);

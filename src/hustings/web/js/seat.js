@@ -4,7 +4,12 @@ import { Backoff } from "./backoff.js";
 import { WhipRefused, WhipSession } from "./whip.js";
 
 /** Between two looks at a session's figures, ms. */
-const LOOK = 500;
+const LOOK = 250;
+/** So many looks between two figures of the line that are shown. */
+const SHOWN = 4;
+/** None for this long and the studio is asked whether the stage still has us: one that was restarted is noticed
+ * at once, and a bad network is not taken for it, s. */
+const QUIET = 0.5;
 /** The stage sends 50 packets a second, talking or not: none for this long and it has forgotten us, s. */
 const SILENCE = 2;
 /** A connection may recover by itself for this long, s. */
@@ -137,6 +142,8 @@ export class Seat {
   /** @param {WhipSession} session */
   _look(session) {
     let received = 0;
+    let looks = 0;
+    let asking = false;
     clearInterval(this._watch);
     this._watch = setInterval(async () => {
       const figures = await session.measure().catch(() => null);
@@ -144,16 +151,23 @@ export class Seat {
       const now = performance.now();
       if (figures.received > received) this._heardAt = now;
       received = figures.received;
-      this._listener.line(figures);
+      if (looks++ % SHOWN === 0) this._listener.line(figures);
       const connected = session.peer.connectionState === "connected";
       const quiet = (now - (this._heardAt ?? now)) / 1000;
-      if (quiet > (connected ? SILENCE : SETTING_UP)) this._broken();
+      if (quiet > (connected ? SILENCE : SETTING_UP)) return this._broken();
+      if (quiet < QUIET || !this._connectedAt || asking) return;
+      asking = true;
+      const fate = await session.fate();
+      asking = false;
+      if (!fate || this._session !== session) return;
+      this._broken(fate === "gone");
     }, LOOK);
   }
 
-  _broken() {
+  /** @param {boolean} [restarted] it is the stage that was restarted; nobody else has the seat */
+  _broken(restarted = false) {
     const lived = (performance.now() - (this._connectedAt ?? performance.now())) / 1000;
-    this._shortLives = this._connectedAt && lived < SHORT ? this._shortLives + 1 : 0;
+    this._shortLives = !restarted && this._connectedAt && lived < SHORT ? this._shortLives + 1 : 0;
     this._connectedAt = undefined;
     if (this._shortLives >= TAKEN_AFTER) return this._give("elsewhere");
     this._again(this._was && this.state === "on" ? Math.random() * 0.4 : this._backoff.next(), this._was ? "reconnecting" : "server");

@@ -58,6 +58,7 @@ export class WhipSession {
     this._device = device;
     this._listener = listener;
     this._location = "";
+    this._etag = "";
     this._closed = false;
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer.addEventListener("track", ({ track, streams }) => {
@@ -88,6 +89,7 @@ export class WhipSession {
     });
     if (answer.status !== 201) throw await refusal(answer);
     const place = answer.headers.get("Location");
+    this._etag = answer.headers.get("ETag") ?? "";
     this._location = place ? new URL(place, answer.url).href : "";
     const sdp = tuneOpus(await answer.text(), isOriginal(this._sender.track ?? track));
     // Left in the meantime: the seat must not stay taken.
@@ -98,6 +100,22 @@ export class WhipSession {
   /** @param {MediaStreamTrack} track another microphone, without a new session */
   async replace(track) {
     await this._sender?.replaceTrack(track);
+  }
+
+  /**
+   * What the stage says of this session: "gone" when it knows nothing of it, because it was restarted, "replaced"
+   * when another has the seat. An empty trickle fragment is the question (RFC 9725 4.3.1).
+   * @returns {Promise<"" | "gone" | "replaced">} "" when all is well or nobody answers
+   */
+  async fate() {
+    if (!this._location) return "";
+    const answer = await fetch(this._location, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": this._etag, Authorization: `Bearer ${this._ticket}` },
+      body: "a=end-of-candidates\r\n",
+      signal: AbortSignal.timeout(2000),
+    }).catch(() => null);
+    return answer?.status === 404 ? "gone" : answer?.status === 410 ? "replaced" : "";
   }
 
   /** Ends it here at once and tells the stage, also while the page goes away. */
