@@ -59,6 +59,8 @@ export class WhipSession {
     this._listener = listener;
     this._location = "";
     this._closed = false;
+    /** The studio took us: what is missing then is a connection. */
+    this.answered = false;
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer.addEventListener("track", ({ track, streams }) => {
       // What the stage sends is already buffered there; here as little as the network allows.
@@ -87,12 +89,17 @@ export class WhipSession {
       signal: AbortSignal.timeout(8000),
     });
     if (answer.status !== 201) throw await refusal(answer);
+    this.answered = true;
     const place = answer.headers.get("Location");
     this._location = place ? new URL(place, answer.url).href : "";
     const sdp = tuneOpus(await answer.text(), isOriginal(this._sender.track ?? track));
     // Left in the meantime: the seat must not stay taken.
     if (this._closed) return this._delete();
     await this.peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  get state() {
+    return this.peer.connectionState;
   }
 
   /** @param {MediaStreamTrack} track another microphone, without a new session */
