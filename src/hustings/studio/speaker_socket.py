@@ -201,7 +201,7 @@ async def _serve(
 
 
 async def _begin(studio: Studio, slug: str, hello: Hello, address: str) -> tuple[str, str]:
-    """Takes the seat, by the very rules of a WHIP offer: the stage's identifier of the session, and its name."""
+    """Takes the seat by the rules of a WHIP offer: the stage's identifier of the session, and its name."""
     if not is_slug(slug):
         raise UnknownRoom(slug)
     guest = await studio.guest(slug, hello.ticket)
