@@ -55,6 +55,8 @@ SILENT = 15.0
 """Seconds without a packet after which a client is let go; browsers send silence, too."""
 STAGE_SILENT = 5.0
 """Seconds without a packet from the stage, which sends fifty a second to all, after which it must be gone."""
+LOOK = 1.0
+"""Seconds between two looks at who is silent."""
 WAITING = 25
 """Packets that may wait for the client to read: half a second."""
 PACKETS = (110.0, 300.0)
@@ -330,7 +332,7 @@ class Line:
         """Ends the line when one side has fallen silent."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(LOOK)
             now = loop.time()
             if now - self._heard_client > SILENT:
                 raise _Over(POLICY, "no sound came", "silent")
