@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/speaker_ways.py [--marks 60] [--json]
 
-Two pages of one Chromium on the stage of a real `hustings serve`, on loopback. One's microphone is replaced by
-short tones at known times; the other's page listens to what arrives in its ear. All four pairs of ways. "Mouth"
-is the moment the tone begins in the browser, "ear" the moment it is found in the stream that the other's audio
-element plays (5 ms windows): microphone, loudspeaker and noise suppression are in none of the figures.
+Two pages of one Chromium on the stage of a real `hustings serve`, on loopback. One's microphone is replaced
+by short tones at known times; the other's page listens to what arrives in its ear. All four pairs of ways.
+"Mouth" is the moment the tone begins in the browser, "ear" the moment it is found in the stream that the
+other's audio element plays (5 ms windows): microphone, loudspeaker and noise suppression are in no figure.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-for folder in ("e2e", "web"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / folder))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "web"))
 
 from harness import Room, serve
 from pages_browser import chromium, desk_is, go_on_stage
@@ -137,7 +137,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), levelling=False) as server, chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder), levelling=False) as server,
+        chromium() as browser,
+    ):
         room = server.room("Ways", speakers=["Ada", "Ben"])
         room.open()
         room.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import pairwise
 
 import pytest
 from stage_support import BROADCAST, Voice, Watched, power_db, stage, tone, until
@@ -93,7 +94,7 @@ async def test_both_ways_hear_each_other_and_not_themselves() -> None:
         assert (watched.seat("anna")["way"], watched.seat("bert")["way"]) == ("socket", "webrtc")
         assert watched.seat("anna")["loss"] == 0.0
         numbers = by_socket.sequences
-        assert [b - a & 0xFFFF for a, b in zip(numbers, numbers[1:], strict=False)] == [1] * (len(numbers) - 1)
+        assert all(after - before & 0xFFFF == 1 for before, after in pairwise(numbers))
         bert.close()
 
 

@@ -1,5 +1,5 @@
-"""Speakers by WebSocket on the stage: bounded queues, and packets that come as TCP brings them, on a clock that
-only moves when told."""
+"""Speakers by WebSocket on the stage: bounded queues, and packets that come as TCP brings them, on a clock
+that only moves when told."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ async def test_packets_find_their_session_and_those_of_no_session_are_counted() 
 
 
 class OverTcp(Person):
-    """A person whose packets come through a SocketPeer: none is lost, but the network holds them back, and then
-    they come all at once. `hold` is until when."""
+    """A person whose packets come through a SocketPeer: none is lost, but the network holds them back, and
+    then they come all at once. `hold` is until when."""
 
     peer: SocketPeer
     hold = 0.0
@@ -190,6 +190,7 @@ def test_what_the_speaker_left_out_is_a_declared_gap_in_his_track(tmp_path: Path
     counts = totals(room, "ada")
     assert ada.lost > 10
     assert counts["received"] == int(str(counts["written"])) + int(str(counts["declared"]))
-    assert len(track(room, "ada")) / 48_000 == pytest.approx(10, abs=0.4), "the gaps are filled on the timeline"
+    assert len(track(room, "ada")) / 48_000 == pytest.approx(10, abs=0.4), (
+        "the gaps are filled on the timeline"
+    )
     assert indexed(room, tmp_path)
-

@@ -36,7 +36,7 @@ NAMED = st.fixed_dictionaries(
     {},
     optional={
         "type": JSON | st.just("ping"),
-        **{name: JSON for name in ("ticket", "device", "returns", "at", "got")},
+        **dict.fromkeys(("ticket", "device", "returns", "at", "got"), JSON),
     },
 )
 

@@ -166,10 +166,12 @@ async def test_places_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             with pytest.raises(Closed) as closed:
                 await second.receive()
             assert closed.value.code == 1013
-        async with connect(house.app, PATH, address="192.0.2.2"):
-            async with connect(house.app, PATH, address="192.0.2.3") as fourth:
-                with pytest.raises(Closed):
-                    await fourth.receive()
+        async with (
+            connect(house.app, PATH, address="192.0.2.2"),
+            connect(house.app, PATH, address="192.0.2.3") as fourth,
+        ):
+            with pytest.raises(Closed):
+                await fourth.receive()
         async with connect(house.app, PATH, address="192.0.2.2") as again:
             await again.send("{")
             with pytest.raises(Closed) as closed:
@@ -181,22 +183,20 @@ async def test_places_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_packets_go_to_the_stage_as_they_are_and_come_back_as_they_are(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            for n in range(3):
-                await socket.send_bytes(packet(n))
-            await settle()
-            assert from_speakers(house) == [SpeakerPacket(session_id="s1", data=packet(n)) for n in range(3)]
-            for n in range(3):
-                await to_ear(house, ReturnPacket(data=packet(100 + n)))
-            assert [await socket.receive_bytes() for _ in range(3)] == [packet(100 + n) for n in range(3)]
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        for n in range(3):
+            await socket.send_bytes(packet(n))
+        await settle()
+        assert from_speakers(house) == [SpeakerPacket(session_id="s1", data=packet(n)) for n in range(3)]
+        for n in range(3):
+            await to_ear(house, ReturnPacket(data=packet(100 + n)))
+        assert [await socket.receive_bytes() for _ in range(3)] == [packet(100 + n) for n in range(3)]
 
 
 async def test_a_ping_comes_back(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            await socket.send('{"type": "ping", "at": 123, "got": 5}')
-            assert await socket.receive() == {"type": "pong", "at": 123}
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        await socket.send('{"type": "ping", "at": 123, "got": 5}')
+        assert await socket.receive() == {"type": "pong", "at": 123}
 
 
 async def test_what_is_no_packet_reaches_no_stage_and_too_much_of_it_ends_the_line(tmp_path: Path) -> None:
@@ -216,24 +216,22 @@ async def test_what_is_no_packet_reaches_no_stage_and_too_much_of_it_ends_the_li
 
 
 async def test_more_packets_than_a_voice_needs_are_left_out(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            for n in range(900):
-                await socket.send_bytes(packet(n))
-            while socket.to_app.qsize():
-                await asyncio.sleep(0)
-            rate, reserve = speaker_socket.PACKETS
-            assert reserve <= len(from_speakers(house)) <= reserve + 5 * rate
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        for n in range(900):
+            await socket.send_bytes(packet(n))
+        while socket.to_app.qsize():
+            await asyncio.sleep(0)
+        rate, reserve = speaker_socket.PACKETS
+        assert reserve <= len(from_speakers(house)) <= reserve + 5 * rate
 
 
 @pytest.mark.parametrize("text", ["", "no", '{"type": "hello"}', '{"type": "ping", "got": -1}'])
 async def test_a_text_that_is_no_ping_ends_the_line(tmp_path: Path, text: str) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            await socket.send(text)
-            with pytest.raises(Closed) as closed:
-                await socket.receive()
-            assert closed.value.code == 1008
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        await socket.send(text)
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == 1008
 
 
 async def test_a_slow_client_loses_the_oldest_and_hears_the_newest(tmp_path: Path) -> None:
@@ -250,18 +248,17 @@ async def test_a_slow_client_loses_the_oldest_and_hears_the_newest(tmp_path: Pat
 
 
 async def test_who_does_not_say_what_came_gets_no_more_than_two_seconds(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            for n in range(MAX_AHEAD + 50):
-                await to_ear(house, ReturnPacket(data=packet(n)))
-                await settle()
-            assert socket.from_app.qsize() == MAX_AHEAD
-            while socket.from_app.qsize():
-                await socket.receive_bytes()
-            await socket.send(json.dumps({"type": "ping", "at": 0, "got": MAX_AHEAD - 1}))
-            assert (await socket.receive())["type"] == "pong"
-            await to_ear(house, ReturnPacket(data=packet(1000)))
-            assert await socket.receive_bytes() == packet(1000)
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        for n in range(MAX_AHEAD + 50):
+            await to_ear(house, ReturnPacket(data=packet(n)))
+            await settle()
+        assert socket.from_app.qsize() == MAX_AHEAD
+        while socket.from_app.qsize():
+            await socket.receive_bytes()
+        await socket.send(json.dumps({"type": "ping", "at": 0, "got": MAX_AHEAD - 1}))
+        assert (await socket.receive())["type"] == "pong"
+        await to_ear(house, ReturnPacket(data=packet(1000)))
+        assert await socket.receive_bytes() == packet(1000)
 
 
 # --- the end -------------------------------------------------------------------------------------
@@ -269,21 +266,19 @@ async def test_who_does_not_say_what_came_gets_no_more_than_two_seconds(tmp_path
 
 @pytest.mark.parametrize(("cause", "code"), [("replaced", 4410), ("ended", 4000), ("removed", 4000)])
 async def test_the_stage_ends_a_session(tmp_path: Path, cause: str, code: int) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            await to_ear(house, ReturnPacket(ended=cause))
-            with pytest.raises(Closed) as closed:
-                await socket.receive()
-            assert closed.value.code == code
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        await to_ear(house, ReturnPacket(ended=cause))
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == code
 
 
 async def test_a_stage_that_begins_anew_knows_no_session(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house)) as socket:
-            await house.bus.publish(subjects.STAGE_HELLO, StageHello(stage_id="stage-2"))
-            with pytest.raises(Closed) as closed:
-                await socket.receive()
-            assert closed.value.code == 1013
+    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+        await house.bus.publish(subjects.STAGE_HELLO, StageHello(stage_id="stage-2"))
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == 1013
 
 
 @pytest.mark.parametrize(("name", "returns", "code"), [("SILENT", False, 1008), ("STAGE_SILENT", True, 1013)])
@@ -292,11 +287,13 @@ async def test_a_side_that_is_silent_ends_it(
 ) -> None:
     monkeypatch.setattr(speaker_socket, name, 0.0)
     monkeypatch.setattr(speaker_socket, "LOOK", 0.01)
-    async with running_studio(tmp_path) as house:
-        async with speaking(house, await opened(house), returns=returns) as socket:
-            with pytest.raises(Closed) as closed:
-                await socket.receive()
-            assert closed.value.code == code
+    async with (
+        running_studio(tmp_path) as house,
+        speaking(house, await opened(house), returns=returns) as socket,
+    ):
+        with pytest.raises(Closed) as closed:
+            await socket.receive()
+        assert closed.value.code == code
 
 
 async def test_a_client_that_does_not_read_at_all_is_let_go(

@@ -109,9 +109,12 @@ class SpeakerSockets:
         self._per_address: Tally[str] = Tally()
         self._admitted = 0
 
-    async def start(self) -> None:
-        """A stage that begins anew knows no session: whoever speaks comes again."""
-        await self.bus.subscribe(subjects.STAGE_HELLO, StageHello, self._stage_began)
+    @classmethod
+    async def begun(cls, bus: PacketBus) -> SpeakerSockets:
+        """Subscribed to what ends them all: a stage that begins anew knows no session."""
+        sockets = cls(bus)
+        await bus.subscribe(subjects.STAGE_HELLO, StageHello, sockets._stage_began)
+        return sockets
 
     def _stage_began(self, _hello: StageHello) -> None:
         for line in self._lines:
