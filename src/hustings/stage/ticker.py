@@ -21,6 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from hustings.bus.messages import StageLevels, StageReport, TimedEvent
 from hustings.stage.engine import METER_FRAMES, BroadcastEngine, ProgramFrame
+from hustings.stage.socket_peer import SocketPeer
 from hustings.stage.tap import TickRecord
 from hustings.stage.webrtc.peer import AnsweringPeer
 
@@ -103,7 +104,7 @@ class Held(NamedTuple):
     """A peer in the tick's care. Listeners send nothing but RTCP and are looked after once a second."""
 
     broadcast_id: str
-    peer: AnsweringPeer
+    peer: AnsweringPeer | SocketPeer
     speaks: bool
 
 

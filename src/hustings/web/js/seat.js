@@ -1,7 +1,8 @@
-// A seat on the stage that holds: a WHIP session which is opened again whenever it breaks. No UI.
+// A seat on the stage that holds: a session which is opened again whenever it breaks, on the way that works. No UI.
 
 import { Backoff } from "./backoff.js";
-import { WhipRefused, WhipSession } from "./whip.js";
+import { Ways } from "./speaker_ways.js";
+import { WhipRefused } from "./whip.js";
 
 /** Between two looks at a session's figures, ms. */
 const LOOK = 250;
@@ -15,14 +16,14 @@ const SILENCE = 2;
 /** A connection may recover by itself for this long, s. */
 const PATIENCE = 2;
 /** A session that is not connected after this long will not be, s. */
-const SETTING_UP = 6;
+const SETTING_UP = 5;
 /** Sessions lost this soon after they stood, so many times in a row, mean that somebody else takes the seat. */
 const SHORT = 8;
 const TAKEN_AFTER = 3;
 
 /**
  * @typedef {"off" | "connecting" | "doors" | "on" | "reconnecting" | "server" | "bad_ticket" | "banned" | "removed" | "locked" | "rejected" | "elsewhere"} SeatState
- * @typedef {{rtt: number | null, loss: number | null}} Line
+ * @typedef {{rtt: number | null, loss: number | null, extra?: number}} Line
  */
 
 export class Seat {
@@ -32,12 +33,13 @@ export class Seat {
    * @param {string} [device] see WhipSession
    */
   constructor(url, ticket, listener, device = "") {
-    this._device = device;
-    this._url = url;
     this._ticket = ticket;
     this._listener = listener;
+    this._ways = new Ways(url, ticket, device);
+    /** How the sound goes now. @type {"webrtc" | "socket"} */
+    this.way = "webrtc";
     this._backoff = new Backoff(0.6, 4);
-    /** @type {WhipSession | null} */
+    /** @type {import("./speaker_ways.js").Session | null} */
     this._session = null;
     /** @type {MediaStreamTrack | null} */
     this._track = null;
@@ -80,8 +82,19 @@ export class Seat {
     await this._session?.replace(track);
   }
 
+  get insists() {
+    return this._ways.forced;
+  }
+
+  /** @param {boolean} slow whether the speaker wants the slow way, whatever the network does */
+  insist(slow) {
+    this._ways.forced = slow;
+    if (this._track && this.way !== this._ways.next) this._again(0, this._was ? "reconnecting" : undefined);
+  }
+
   /** @param {SeatState} state @param {{seconds?: number, reason?: string}} [detail] */
   _give(state, detail) {
+    this._ways.rest();
     clearTimeout(this._retry);
     clearInterval(this._watch);
     this._session?.close();
@@ -95,11 +108,14 @@ export class Seat {
     this._session?.close();
     const track = this._track;
     if (!track) return;
-    /** @type {WhipSession} */
-    const session = (this._session = new WhipSession(this._url, this._ticket, {
+    this._ways.rest();
+    this.way = this._ways.next;
+    /** @type {import("./speaker_ways.js").Session} */
+    const session = (this._session = this._ways.session({
       sound: (stream) => this._session === session && this._listener.sound(stream),
       state: (state) => this._session === session && this._peerState(session, state),
-    }, this._device));
+    }));
+    this._connectedAt = undefined;
     this._openedAt = this._heardAt = performance.now();
     try {
       await session.open(track);
@@ -125,21 +141,39 @@ export class Seat {
     this._give("rejected", { reason: message });
   }
 
-  /** @param {WhipSession} session @param {RTCPeerConnectionState} state */
+  /** @param {import("./speaker_ways.js").Session} session @param {RTCPeerConnectionState} state */
   _peerState(session, state) {
     if (state === "connected") {
+      this._ways.stood(session);
+      if (this.way === "socket") this._watchFastWay();
       this._connectedAt = this._heardAt = performance.now();
       this._was = true;
       this._backoff.reset();
       this._set("on");
     } else if (state === "failed" || state === "closed") {
+      // Replaced by a trial of the fast way that is about to say so.
+      if ("replaced" in session && session.replaced && this._ways.trying) return;
       this._broken();
     } else if (state === "disconnected") {
-      setTimeout(() => this._session === session && session.peer.connectionState !== "connected" && this._broken(), PATIENCE * 1000);
+      setTimeout(() => this._session === session && session.state !== "connected" && this._broken(), PATIENCE * 1000);
     }
   }
 
-  /** @param {WhipSession} session */
+  /** WebRTC may work again one day; then it takes over, and nothing is missing. */
+  _watchFastWay() {
+    this._ways.watch(() => this._track, (trial, listener) => {
+      const before = this._session;
+      this._session = trial;
+      this.way = "webrtc";
+      listener.sound = (stream) => this._session === trial && this._listener.sound(stream);
+      listener.state = (state) => this._session === trial && this._peerState(trial, state);
+      before?.close();
+      this._look(trial);
+      this._peerState(trial, "connected");
+    });
+  }
+
+  /** @param {import("./speaker_ways.js").Session} session */
   _look(session) {
     let received = 0;
     let looks = 0;
@@ -152,12 +186,12 @@ export class Seat {
       if (figures.received > received) this._heardAt = now;
       received = figures.received;
       if (looks++ % SHOWN === 0) this._listener.line(figures);
-      const connected = session.peer.connectionState === "connected";
+      const connected = session.state === "connected";
       const quiet = (now - (this._heardAt ?? now)) / 1000;
       if (quiet > (connected ? SILENCE : SETTING_UP)) return this._broken();
       if (quiet < QUIET || !this._connectedAt || asking) return;
       asking = true;
-      const fate = await session.fate();
+      const fate = "fate" in session ? await session.fate() : "";
       asking = false;
       if (!fate || this._session !== session) return;
       this._broken(fate === "gone");
@@ -166,6 +200,8 @@ export class Seat {
 
   /** @param {boolean} [restarted] it is the stage that was restarted; nobody else has the seat */
   _broken(restarted = false) {
+    const session = this._session;
+    if (session && !this._connectedAt && this._ways.failed(session)) return this._again(0);
     const lived = (performance.now() - (this._connectedAt ?? performance.now())) / 1000;
     this._shortLives = !restarted && this._connectedAt && lived < SHORT ? this._shortLives + 1 : 0;
     this._connectedAt = undefined;

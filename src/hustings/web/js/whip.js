@@ -60,6 +60,8 @@ export class WhipSession {
     this._location = "";
     this._etag = "";
     this._closed = false;
+    /** The studio took us: what is missing then is a connection. */
+    this.answered = false;
     this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.peer.addEventListener("track", ({ track, streams }) => {
       // What the stage sends is already buffered there; here as little as the network allows.
@@ -88,6 +90,7 @@ export class WhipSession {
       signal: AbortSignal.timeout(8000),
     });
     if (answer.status !== 201) throw await refusal(answer);
+    this.answered = true;
     const place = answer.headers.get("Location");
     this._etag = answer.headers.get("ETag") ?? "";
     this._location = place ? new URL(place, answer.url).href : "";
@@ -95,6 +98,10 @@ export class WhipSession {
     // Left in the meantime: the seat must not stay taken.
     if (this._closed) return this._delete();
     await this.peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  get state() {
+    return this.peer.connectionState;
   }
 
   /** @param {MediaStreamTrack} track another microphone, without a new session */
