@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from typing import Literal
 from urllib.parse import urljoin
@@ -12,15 +13,21 @@ import httpx
 
 from hustings.clients import trust
 from hustings.clients.api import refused
-from hustings.errors import HustingsError, Refused
+from hustings.errors import HustingsError, Refused, Unavailable
 from hustings.stage.webrtc.peer import OffererPeer
 
 type Direction = Literal["sendonly", "sendrecv", "recvonly"]
 
 TIMEOUT = 6.0
 """Seconds for the answer, and again for the connection."""
+CONNECT_TIMEOUT = 1.5
+"""Seconds for the TCP connection: one that a black-out swallowed is begun again soon after it."""
 TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504)
 """Answers that another try may change: the doors are not open yet, or a role is starting again."""
+
+
+class NoPath(Unavailable):
+    """Nothing came back at all: it is the network that is gone, not the server."""
 
 
 class RtcSession:
@@ -47,7 +54,10 @@ class RtcSession:
             answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
             session = cls(peer, resource, ticket, verify)
             peer.apply(answer)
-            await peer.connected(TIMEOUT)
+            try:
+                await peer.connected(TIMEOUT)
+            except Unavailable as error:
+                raise NoPath(str(error)) from error
         except BaseException:
             if session is not None:
                 await asyncio.to_thread(session.close)
@@ -83,10 +93,18 @@ def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tu
     headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
     try:
         response = httpx.post(
-            url, content=offer, headers=headers, timeout=TIMEOUT, trust_env=False, verify=verify
+            url,
+            content=offer,
+            headers=headers,
+            timeout=httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
+            trust_env=False,
+            verify=verify,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise trust.unreachable(url, error, "is the studio running?") from error
+        unreachable = trust.unreachable(url, error, "is the studio running?")
+        if isinstance(error, httpx.TimeoutException) or _no_route(error):
+            raise NoPath(str(unreachable)) from error
+        raise unreachable from error
     if response.is_error:
         refusal = refused(response)
         if _has_ended(response):
@@ -97,6 +115,15 @@ def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tu
     if response.status_code != httpx.codes.CREATED or not location:
         raise HustingsError(f"{url} did not create a session; is it a WHIP or WHEP endpoint?")
     return response.text, urljoin(str(response.url), location)
+
+
+def _no_route(error: BaseException | None) -> bool:
+    """Whether the machine itself knows no way there."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _has_ended(response: httpx.Response) -> bool:

@@ -16,14 +16,18 @@ from typing import Literal
 import httpx
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
-from hustings.clients.backoff import LONGEST, LONGEST_REFUSED, Backoff
+from hustings.clients.backoff import LONGEST, LONGEST_NO_PATH, LONGEST_REFUSED, Backoff
 from hustings.clients.return_feed import Played, ReturnFeed
-from hustings.clients.rtc import TRANSIENT, Direction, RtcSession
+from hustings.clients.line import Line
+from hustings.clients.rtc import TRANSIENT, Direction, NoPath, RtcSession
 from hustings.clients.script import Script, Spoken
+from hustings.clients.successor import Successor, local_address
 from hustings.errors import Refused, Unavailable
 
-SILENCE = 1.5
-"""Seconds without a return packet (they come every 20 ms) after which a new session is opened."""
+SILENCE = 1.0
+"""Seconds without a return packet (they come every 20 ms) after which a new session is opened beside the old."""
+SECOND = 50
+"""Frames."""
 LATE = 0.2
 """Seconds behind the clock from which frames are skipped instead of sent in a burst."""
 FIRST_PATIENCE = 15.0
@@ -83,26 +87,37 @@ class Speaker:
         self._direction: Direction = "sendrecv"
         self._feed = ReturnFeed(returned) if returned else ReturnFeed(lambda _now, _pulled: None)
         self._plays = returned is not None
+        self._line = Line(script.steer)
         self._next = 0
         self._over = False
 
     def run(self, stop: threading.Event) -> None:
         """Until the script is over or `stop` is set. Raises Refused or Unavailable."""
+        session: RtcSession | None = None
         while not stop.is_set() and not self._over:
-            session = self._connect(stop)
+            session = session or self._connect(stop)
             if session is None:
                 break
+            successor = Successor(self._open)
             self.stats.sessions += 1
             if self.origin is None:
                 self.origin = time.monotonic()
+            following: RtcSession | None = None
             try:
-                self._speak(session, stop)
+                following = self._speak(session, stop, successor)
             finally:
                 if self._over or stop.is_set():
                     session.close()
                 else:
                     session.abandon()
+                following = following or successor.wait(stop, patient=not self._over)
+            session = following
+        if session is not None:
+            session.close()
         self._tell("over")
+
+    def _open(self) -> RtcSession:
+        return RtcSession.open(self._url, self._direction, ticket=self._ticket, verify=self._verify)
 
     def _connect(self, stop: threading.Event) -> RtcSession | None:
         """Tries until it connects; None when there is nothing left to say, or nobody to say it to.
@@ -117,7 +132,7 @@ class Speaker:
                 if self._first is not None:
                     self._first()
                     self._first = None
-                return RtcSession.open(self._url, self._direction, ticket=self._ticket, verify=self._verify)
+                return self._open()
             except Refused as error:
                 if error.status == httpx.codes.GONE and self.stats.sessions:
                     return None
@@ -125,7 +140,7 @@ class Speaker:
                     raise
                 self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
             except Unavailable as error:
-                longest = LONGEST
+                longest = LONGEST_NO_PATH if isinstance(error, NoPath) else LONGEST
                 if not self.stats.sessions:
                     if time.monotonic() >= give_up:
                         raise
@@ -142,11 +157,15 @@ class Speaker:
             return False
         return self._script.frame(max(self._next, self._current(time.monotonic()))) is None
 
-    def _speak(self, session: RtcSession, stop: threading.Event) -> None:
-        """One session, until it breaks, the script is over or `stop` is set."""
+    def _speak(
+        self, session: RtcSession, stop: threading.Event, successor: Successor
+    ) -> RtcSession | None:
+        """One session, until it breaks, the script is over or `stop` is set; or until another stands, which
+        is returned."""
         peer, stream = session.peer, session.peer.stream
         self._feed.begin()
         begin = time.monotonic()
+        address, moved = local_address(self._url), False
         self._tell("speaking")
         self._catch_up(begin)
         while not stop.is_set() and peer.state == "connected":
@@ -160,14 +179,24 @@ class Speaker:
             spoken = self._script.frame(self._next)
             if spoken is None:
                 self._over = True
-                return
+                return None
             peer.send(stream.next(spoken.packet, level=spoken.level))
             self._sent(spoken)
             self._feed.drain(peer, now)
             if self._plays:
                 self._feed.play(now)
-            if now - (self._feed.last_packet or begin + 1.0) > SILENCE:
-                return
+            if self.stats.frames_sent % SECOND == 0:
+                peer.report()
+                self._line.take(peer.far)
+            if self.stats.frames_sent % (SECOND // 4) == 0:
+                # Without a way out at all there is no address, and the old one may come back.
+                moved = moved or (address != "" and local_address(self._url) not in ("", address))
+            silent = now - (self._feed.last_packet or begin + 1.0) > SILENCE
+            self._tell("reconnecting" if silent or moved else "speaking")
+            following = successor.look(silent or moved, now)
+            if following is not None or successor.refused:
+                return following
+        return None
 
     def _sleep(self, session: RtcSession, deadline: float, now: float) -> float:
         """Until `deadline`; the time then. Who plays the return looks after it meanwhile."""
