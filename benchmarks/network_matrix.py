@@ -152,18 +152,19 @@ class Ear:
             self._feed.play(deadline)
 
 
-def figure(server: Server, name: str) -> float:
-    """A metric as it stands, all processes together."""
-    text = httpx.get(f"{server.metrics_url}/metrics", trust_env=False, timeout=10).text
-    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+def figure(server: Server, name: str, *labels: str) -> int:
+    """A counter as it stands, all processes together."""
+    text = httpx.get(server.metrics_url, trust_env=False, timeout=10).text
+    lines = [line for line in text.splitlines() if line.startswith(name + "{")]
+    return round(sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in labels)))
 
 
 def frames(server: Server, kind: str) -> int:
-    return round(figure(server, f'hustings_stage_speaker_frames_total{{kind="{kind}"'))
+    return figure(server, "hustings_stage_speaker_frames_total", f'kind="{kind}"')
 
 
 def answered(server: Server) -> int:
-    return round(figure(server, 'hustings_stage_offers_total{kind="ingest",outcome="answered"'))
+    return figure(server, "hustings_stage_offers_total", 'kind="ingest"', 'outcome="answered"')
 
 
 def wait(what: Callable[[], bool], within: float, words: str) -> None:

@@ -16,6 +16,7 @@ CODECS: tuple[Codec, ...] = ("opus", "aac")
 type RoomStatus = Literal["scheduled", "open", "live", "paused", "ended", "cancelled"]
 type Place = Literal["stage", "green"]
 type Role = Literal["host", "cohost", "speaker", "listener"]
+type Way = Literal["webrtc", "socket"]
 type InputKind = Literal["hand", "reaction", "question", "vote"]
 type RecordingState = Literal["off", "on", "off_record", "waiting", "failing"]
 type ReactionKind = Literal["applause", "heart", "laugh", "surprise", "agree", "disagree"]
@@ -88,6 +89,11 @@ class SessionOffer(Message, frozen=True, kw_only=True):
     place: Place = "stage"
     aside: str = ""
     """See PlaceParticipant."""
+    way: Way = "webrtc"
+    """`socket`: RTP packets over the bus; no `sdp`, and `returns` says whether the others are to be heard."""
+    returns: bool = True
+    when_connected: bool = False
+    """The seat is taken once the connection stands; until then it is as it was."""
 
 
 class SessionAnswer(Message, frozen=True, kw_only=True):
@@ -181,6 +187,7 @@ class SeatReport(Message, frozen=True, kw_only=True):
     loss: float = 0.0
     """Share of packets lost in the last 5 s, 0 to 1."""
     jitter_ms: float = 0.0
+    way: Way = "webrtc"
 
 
 class StageReport(Message, frozen=True, kw_only=True):

@@ -20,6 +20,10 @@ STAGE_ANNOUNCE = "v1.stage.announce"
 STAGE_RECORD = "v1.stage.record"
 """SetRecording."""
 
+# ... published
+STAGE_PACKETS = "v1.stage.packets"
+"""SpeakerPacket: sound of speakers who come by WebSocket."""
+
 # stage -> everybody
 STAGE_HELLO = "v1.stage.hello"
 """StageHello: a stage has (re)started and knows nothing; the studio opens its broadcasts again."""
@@ -82,3 +86,8 @@ def media(broadcast_id: str, codec: str) -> str:
 def timed(broadcast_id: str) -> str:
     """stage -> edges: TimedEvent, delivered in band on the media timeline."""
     return f"v1.timed.{broadcast_id}"
+
+
+def returns(session_id: str) -> str:
+    """stage -> studio: ReturnPacket, of one speaker's WebSocket."""
+    return f"v1.returns.{session_id}"

@@ -98,7 +98,7 @@ class Speaker:
             session = session or self._connect(stop)
             if session is None:
                 break
-            successor = Successor(self._open)
+            successor = Successor(lambda: self._open("?when=connected"))
             self.stats.sessions += 1
             if self.origin is None:
                 self.origin = time.monotonic()
@@ -116,8 +116,8 @@ class Speaker:
             session.close()
         self._tell("over")
 
-    def _open(self) -> RtcSession:
-        return RtcSession.open(self._url, self._direction, ticket=self._ticket, verify=self._verify)
+    def _open(self, how: str = "") -> RtcSession:
+        return RtcSession.open(self._url + how, self._direction, ticket=self._ticket, verify=self._verify)
 
     def _connect(self, stop: threading.Event) -> RtcSession | None:
         """Tries until it connects; None when there is nothing left to say, or nobody to say it to.

@@ -15,7 +15,7 @@ from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Samples, sil
 from hustings.audio.limiter import Limiter
 from hustings.audio.loudness import Leveller
 from hustings.audio.opus import OpusEncoder
-from hustings.bus.messages import Place, Role, SeatReport, TimedEvent
+from hustings.bus.messages import Place, Role, SeatReport, TimedEvent, Way
 from hustings.errors import Refused
 from hustings.stage import places
 from hustings.stage.returns import AUDIBLE_MEAN_SQUARE, PRIVATE_LINGERS, Returns
@@ -141,6 +141,7 @@ class BroadcastEngine:
         returns: bool,
         place: Place = "stage",
         aside: str = "",
+        way: Way = "webrtc",
     ) -> str:
         """A participant's new session takes his seat. Returns the session it replaces, or "".
 
@@ -155,7 +156,7 @@ class BroadcastEngine:
         if replaced:
             self.disconnect(replaced)
         seat.place, seat.aside = place, aside
-        seat.sit_down(session_id, payload_type, level_id)
+        seat.sit_down(session_id, payload_type, level_id, way)
         seat.on_air = places.on_air(seat, self._seats)
         self._sessions[session_id] = _Session("ingest", seat, returns)
         self.changed = True
@@ -185,6 +186,11 @@ class BroadcastEngine:
             seat.speaking = False
             if seat.connected:
                 self._event("joined" if place == "stage" else "left", _who(seat))
+
+    def where(self, participant_id: str) -> tuple[Place, str] | None:
+        """Place and aside of a seat; None when there is none."""
+        seat = self._seats.get(participant_id)
+        return None if seat is None else (seat.place, seat.aside)
 
     def remove(self, participant_id: str) -> str:
         """Forgets a seat. Returns the session that is to be closed, or ""; of the unknown there is none."""

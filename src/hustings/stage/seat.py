@@ -15,7 +15,7 @@ from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from hustings.audio.level import SILENT_DBOV, SpeakingDetector
 from hustings.audio.loudness import Leveller
 from hustings.audio.receiver import Kind, Receiver
-from hustings.bus.messages import Place, Role, SeatReport
+from hustings.bus.messages import Place, Role, SeatReport, Way
 from hustings.errors import Corrupt
 from hustings.stage.loss import LossMeter
 from hustings.stage.quiet import PACKETS_BEFORE, QUIET_LEVEL, Rest
@@ -51,6 +51,8 @@ class Seat:
         self.muted = muted
         self.session_id = ""
         """The session that speaks from here now; "" for none."""
+        self.way: Way = "webrtc"
+        """How the session's packets come."""
         self.connected = False
         """Packets are coming."""
         self.place: Place = "stage"
@@ -91,10 +93,11 @@ class Seat:
         self._concealed_before = 0
         self._loss = LossMeter()
 
-    def sit_down(self, session_id: str, payload_type: int, level_id: int) -> None:
+    def sit_down(self, session_id: str, payload_type: int, level_id: int, way: Way = "webrtc") -> None:
         """A new session speaks from here; nothing of the old one's packets is left."""
         self.stand_up()
         self.session_id = session_id
+        self.way = way
         self._payload_type = payload_type
         self._level_id = level_id
 
@@ -258,6 +261,7 @@ class Seat:
             aside=self.aside,
             loss=round(self._loss.share, 3),
             jitter_ms=round(1000 * stats.jitter, 1) if stats else 0.0,
+            way=self.way,
         )
 
     def level(self, frames: int) -> int:

@@ -42,6 +42,7 @@ from hustings.bus.messages import (
     Window,
     WindowRequest,
 )
+from hustings.bus.socket_messages import SpeakerPacket
 from hustings.config import Settings
 from hustings.errors import Refused
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
@@ -115,7 +116,7 @@ class StageService:
         self.packager.start()
         self.recorder.start()
         work = (self._publish_outbox, self.sessions.watch, self._forget_ended, self._report, self._recover)
-        for each in work:
+        for each in (*work, self._publish_returns):
             self._tasks.append(asyncio.create_task(_lasting(each)))
         serve = self._bus.serve
         await serve(subjects.STAGE_OPEN, OpenBroadcast, self.open)
@@ -130,6 +131,7 @@ class StageService:
         await serve(subjects.STAGE_ANNOUNCE, AnnounceEvent, self.announce)
         await serve(subjects.STAGE_RECORD, SetRecording, self.set_recording)
         await serve(subjects.MEDIA_WINDOW, WindowRequest, self.window)
+        await self._bus.subscribe(subjects.STAGE_PACKETS, SpeakerPacket, self.sessions.sockets.packet)
         self._bus.on_reconnect(self._repeat_reports)
         await self._bus.publish(subjects.STAGE_HELLO, StageHello(stage_id=self.stage_id))
 
@@ -144,6 +146,7 @@ class StageService:
         await asyncio.to_thread(self.recorder.stop, 2.0)
         await asyncio.sleep(0)
         await self._flush()
+        await self.sessions.sockets.flush(self._bus)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -317,6 +320,9 @@ class StageService:
         self._loop.call_soon_threadsafe(self._posted.set)
 
     # --- in the event loop -------------------------------------------------------------------------------
+
+    async def _publish_returns(self) -> None:
+        await self.sessions.sockets.run(self._bus)
 
     async def _publish_outbox(self) -> None:
         while True:

@@ -1,4 +1,5 @@
-"""WHIP and WHEP sessions: from offer to answer, trickle, replacement, end. Lives in the event loop."""
+"""WHIP and WHEP sessions, and speakers by WebSocket: from offer to answer, trickle, replacement, end. Lives in
+the event loop."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from hustings import ids
 from hustings.bus.messages import SessionAnswer, SessionOffer, SessionTrickle
 from hustings.errors import HustingsError, Refused
 from hustings.stage.engine import BroadcastEngine
+from hustings.stage.socket_peer import SocketPeer, SocketPeers
 from hustings.stage.ticker import Held, Ticker
 from hustings.stage.webrtc import sdp
 from hustings.stage.webrtc.peer import AnsweringPeer, MediaDoor
@@ -31,21 +33,23 @@ MAX_TRICKLED = 32
 """Candidates taken by PATCH in one session."""
 
 _offers = Counter("hustings_stage_offers_total", "Offers by kind and outcome.", ["kind", "outcome"])
-_sessions = Gauge("hustings_stage_sessions", "WebRTC sessions now.", ["kind"])
+_sessions = Gauge("hustings_stage_sessions", "Sessions now.", ["kind"])
 _ended = Counter("hustings_stage_sessions_ended_total", "Sessions that ended, by cause.", ["cause"])
 
 
 @dataclass(slots=True)
 class Session:
-    """One WebRTC session. `etag` names its ICE session (RFC 9725 4.3.1)."""
+    """One session. `etag` names its ICE session (RFC 9725 4.3.1)."""
 
     session_id: str
     kind: sdp.Kind
     broadcast_id: str
-    peer: AnsweringPeer
+    peer: AnsweringPeer | SocketPeer
     etag: str
     created: float
     trickled: int = 0
+    waiting: Callable[[], str] | None = None
+    """Takes the seat, in the tick's thread, once the connection stands (SessionOffer.when_connected)."""
 
 
 class Sessions:
@@ -55,6 +59,7 @@ class Sessions:
         self._door = door
         self._ticker = ticker
         self._clock = clock
+        self.sockets = SocketPeers(clock)
         self._sessions: dict[str, Session] = {}
         self._answering = 0
 
@@ -76,32 +81,49 @@ class Sessions:
         return answer
 
     async def _offer(self, engine: BroadcastEngine, offer: SessionOffer) -> SessionAnswer:
+        if offer.kind == "ingest" and not offer.participant_id:
+            raise Refused(400, "Incomplete offer", "a speaker needs a participant_id", "participant_id")
+        session = Session(
+            ids.new_id(),
+            offer.kind,
+            engine.broadcast_id,
+            await self._peer(offer),
+            secrets.token_hex(8),
+            self._clock(),
+        )
+
+        def take_over() -> str:
+            return self._take_over(engine, offer, session)
+
+        replaced = ""
+        if offer.when_connected:
+            session.waiting = take_over
+        else:
+            try:
+                replaced = await asyncio.wrap_future(self._ticker.call(take_over))
+            except BaseException:
+                session.peer.close()
+                raise
+        self._sessions[session.session_id] = session
+        if isinstance(session.peer, SocketPeer):
+            self.sockets.add(session.session_id, session.peer)
+        _sessions.labels(session.kind).inc()
+        if replaced:
+            self._close(replaced, "replaced")
+        return SessionAnswer(session_id=session.session_id, sdp=session.peer.answer, etag=session.etag)
+
+    async def _peer(self, offer: SessionOffer) -> AnsweringPeer | SocketPeer:
+        if offer.way == "socket":
+            return self.sockets.create(offer.returns)
         description = sdp.read_offer(offer.sdp, offer.kind)
         listeners = sum(1 for session in self._sessions.values() if session.kind == "egress")
         if offer.kind == "egress" and listeners + self._answering >= MAX_LISTENERS:
             raise Refused(503, "No room for another WebRTC listener", "listen at the room's page instead")
-        if offer.kind == "ingest" and not offer.participant_id:
-            raise Refused(400, "Incomplete offer", "a speaker needs a participant_id", "participant_id")
         self._answering += 1
         try:
-            peer = await AnsweringPeer.create(description, self._door)
+            return await AnsweringPeer.create(description, self._door)
         finally:
             self._answering -= 1
-        session = Session(
-            ids.new_id(), offer.kind, engine.broadcast_id, peer, secrets.token_hex(8), self._clock()
-        )
-        try:
-            replaced = await asyncio.wrap_future(
-                self._ticker.call(lambda: self._take_over(engine, offer, session))
-            )
-        except BaseException:
-            peer.close()
-            raise
-        self._sessions[session.session_id] = session
-        _sessions.labels(session.kind).inc()
-        if replaced:
-            self._close(replaced, "replaced")
-        return SessionAnswer(session_id=session.session_id, sdp=peer.answer, etag=session.etag)
 
     def _take_over(self, engine: BroadcastEngine, offer: SessionOffer, session: Session) -> str:
         """In the tick's thread: from here on the session's packets count."""
@@ -109,6 +131,12 @@ class Sessions:
             raise Refused(404, "The doors are closed", "the broadcast has just ended")
         speaks = session.kind == "ingest"
         replaced = ""
+        place, aside = offer.place, offer.aside
+        if offer.when_connected:  # that was seconds ago: he may have been moved since, or removed
+            now = engine.where(offer.participant_id)
+            if now is None:
+                raise Refused(404, "No seat to keep", "send an offer that takes the seat at once")
+            place, aside = now
         if speaks:
             replaced = engine.connect(
                 session.session_id,
@@ -119,8 +147,9 @@ class Sessions:
                 payload_type=session.peer.offer.payload_type,
                 level_id=session.peer.offer.level_id,
                 returns=session.peer.sends,
-                place=offer.place,
-                aside=offer.aside,
+                place=place,
+                aside=aside,
+                way=offer.way,
             )
             self._ticker.peers.pop(replaced, None)
         else:
@@ -135,7 +164,7 @@ class Sessions:
         client then opens a new session, which takes over the same seat.
         """
         session = self._sessions.get(message.session_id)
-        if session is None:
+        if session is None or isinstance(session.peer, SocketPeer):
             raise Refused(404, "No such session", "it has ended; send a new offer")
         if not message.etag:
             raise Refused(428, "If-Match is missing", "send the ETag of the session's answer", "If-Match")
@@ -174,6 +203,21 @@ class Sessions:
                 await self._end(session.session_id, "lost")
             elif state == "connecting" and now - session.created > CONNECT_TIMEOUT:
                 await self._end(session.session_id, "never connected")
+            elif state == "connected" and session.waiting is not None:
+                await self._take_seat(session, session.waiting)
+
+    async def _take_seat(self, session: Session, take_over: Callable[[], str]) -> None:
+        """The connection stands that was to be waited for."""
+        session.waiting = None
+        while session.peer.receive() is not None:
+            pass  # what was said meanwhile was heard on the other way
+        try:
+            replaced = await asyncio.wrap_future(self._ticker.call(take_over))
+        except Refused:
+            await self._end(session.session_id, "refused")
+            return
+        if replaced:
+            self._close(replaced, "replaced")
 
     async def watch(self) -> None:
         """Looks again and again until cancelled."""
@@ -199,6 +243,7 @@ class Sessions:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             session.peer.close()
+            self.sockets.end(session_id, cause)
             _sessions.labels(session.kind).dec()
             _ended.labels(cause).inc()
             log.info("session ended", kind=session.kind, cause=cause)

@@ -22,6 +22,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from hustings.bus.messages import StageLevels, StageReport, TimedEvent
 from hustings.stage.engine import METER_FRAMES, BroadcastEngine, ProgramFrame
+from hustings.stage.socket_peer import SocketPeer
 from hustings.stage.tap import TickRecord
 from hustings.stage.webrtc.peer import AnsweringPeer
 
@@ -106,7 +107,7 @@ class Held(NamedTuple):
     """A peer in the tick's care. Listeners send nothing but RTCP and are looked after once a second."""
 
     broadcast_id: str
-    peer: AnsweringPeer
+    peer: AnsweringPeer | SocketPeer
     speaks: bool
 
 
@@ -239,6 +240,8 @@ class Ticker:
         for session_id, held in itertools.islice(
             self.peers.items(), self._clock.ticks % RTCP_TICKS, None, RTCP_TICKS
         ):
+            if isinstance(held.peer, SocketPeer):
+                continue
             held.peer.report()
             far, engine = held.peer.far, self.engines.get(held.broadcast_id)
             if far is not None and engine is not None:

@@ -25,6 +25,7 @@ from hustings.studio import (
     problems,
     questions_api,
     recordings_api,
+    speaker_socket,
     whip,
 )
 from hustings.studio.accounts import pages as account_pages
@@ -80,6 +81,7 @@ def create_app(
     app.include_router(edits_api.router)
     app.include_router(host_pages.router)
     app.include_router(whip.router)
+    app.include_router(speaker_socket.router)
     app.include_router(events.router)
     pages.install(app)
 

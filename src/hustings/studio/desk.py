@@ -123,6 +123,7 @@ def _quality(seat: SeatReport) -> dict[str, Any]:
         "loss": round(seat.loss, 2),
         "jitter_ms": round(seat.jitter_ms),
         "delay_ms": round(seat.playout_delay_ms, -1),
+        "way": seat.way,
     }
 
 

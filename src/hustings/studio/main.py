@@ -71,6 +71,7 @@ from hustings.studio.room_files import RoomFiles
 from hustings.studio.service import OPERATOR, Studio
 from hustings.studio.sessions import SessionIds
 from hustings.studio.shelf import Shelf
+from hustings.studio.speaker_socket import SpeakerSockets
 from hustings.studio.starter import starter
 from hustings.studio.starts import Starts
 from hustings.studio.talk_times import TalkTimes
@@ -132,6 +133,8 @@ def server_config(app: FastAPI, tls: ServerTls | None = None, *, hsts: bool = Fa
         ws_max_size=4096,
         ws_ping_interval=20,
         ws_ping_timeout=20,
+        # Sound does not get smaller, and nobody can send us a few bytes that become many.
+        ws_per_message_deflate=False,
         # Nobody but a proxy on this machine may say whom it speaks for.
         forwarded_allow_ips="127.0.0.1",
         ssl_context_factory=(lambda _config, _default: tls.swapping()) if tls else None,
@@ -185,6 +188,8 @@ async def studio_app(
         app.state.edits = recordings.edits
         await recordings.subscribe(bus)
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
+        app.state.speaker_sockets = SpeakerSockets(bus)
+        await app.state.speaker_sockets.start()
         app.state.starts = starts
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
         app.state.listeners, app.state.questions = listeners, listeners.questions

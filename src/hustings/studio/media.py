@@ -1,12 +1,13 @@
-"""WebRTC sessions: an offer of a speaker or a listener goes to the stage, its answer back."""
+"""Media sessions: an offer of a speaker or a listener goes to the stage, its answer back."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from hustings.bus import subjects
-from hustings.bus.messages import Done, SessionAnswer, SessionDelete, SessionOffer, SessionTrickle
+from hustings.bus.messages import Done, SessionAnswer, SessionDelete, SessionOffer, SessionTrickle, Way
 from hustings.errors import Refused, Unavailable
 from hustings.rooms import commands as c
 from hustings.rooms.decide import decide
@@ -28,6 +29,18 @@ class Execute(Protocol):
     def __call__(self, slug: str, command: c.Command) -> Awaitable[Room]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How a speaker comes: with a WebRTC offer (`sdp`), or by a WebSocket, which has none."""
+
+    sdp: str = ""
+    way: Way = "webrtc"
+    returns: bool = True
+    """Of a socket: whether it wants the others' sound."""
+    when_connected: bool = False
+    """The seat is taken only once the connection stands."""
+
+
 class MediaSessions:
     """Raises RoomError, Refused, Unavailable."""
 
@@ -38,8 +51,8 @@ class MediaSessions:
         self._room = room
         self._offers = dict.fromkeys(MAX_OFFERS, 0)
 
-    async def speak(self, slug: str, connect: c.Connect, sdp: str) -> SessionAnswer:
-        """A WHIP offer. The invitation counts as accepted once the stage has taken the offer."""
+    async def speak(self, slug: str, connect: c.Connect, coming: Coming) -> SessionAnswer:
+        """A WHIP offer, or a socket. The invitation counts as accepted once the stage has taken the offer."""
         room = self._room(slug)
         after = apply(room, decide(room, connect))  # refuses before the stage is bothered
         assert after.broadcast is not None
@@ -49,7 +62,10 @@ class MediaSessions:
         offer = SessionOffer(
             broadcast_id=after.broadcast.id,
             kind="ingest",
-            sdp=sdp,
+            sdp=coming.sdp,
+            way=coming.way,
+            returns=coming.returns,
+            when_connected=coming.when_connected,
             participant_id=seat.id,
             name=seat.name,
             role=seat.role.value,

@@ -39,7 +39,7 @@ from hustings.store.store import Also, SlugTaken, Store, UnknownRoom
 from hustings.studio import schedule
 from hustings.studio.absences import Absences
 from hustings.studio.board import Board
-from hustings.studio.media import SETTLE, MediaSessions
+from hustings.studio.media import SETTLE, Coming, MediaSessions
 from hustings.studio.sessions import SessionIds
 from hustings.studio.stage_link import PRESENT, Requests, StageLink
 from hustings.studio.tickets import (
@@ -239,11 +239,11 @@ class Studio:
 
     # --- people ------------------------------------------------------------------------------
 
-    async def speak(self, guest: Guest, sdp: str, marks: frozenset[str]) -> SessionAnswer:
-        """A WHIP offer of an invited. See MediaSessions."""
+    async def speak(self, guest: Guest, coming: Coming, marks: frozenset[str]) -> SessionAnswer:
+        """An invited comes with his microphone. See MediaSessions."""
         shown = _compared(self.room(guest.slug), guest, marks)
         connect = c.Connect(guest.invitation_id, self.clock.wall(), shown, voices=self.settings.voices)
-        answer = await self.media.speak(guest.slug, connect, sdp)
+        answer = await self.media.speak(guest.slug, connect, coming)
         self.marks.note(guest.participant_id, marks)
         return answer
 

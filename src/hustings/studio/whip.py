@@ -7,9 +7,9 @@ belongs to whoever knows its address.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hustings.bus.messages import SessionAnswer
@@ -17,6 +17,7 @@ from hustings.errors import Refused
 from hustings.studio.answers import problems
 from hustings.studio.auth import IsGuest, KnownSlug, TheStudio, content_type
 from hustings.studio.devices import TheMarks
+from hustings.studio.media import Coming
 from hustings.studio.service import Studio
 
 router = APIRouter()
@@ -45,13 +46,19 @@ _GONE = {204: {"description": "Taken"}, **problems(400, 401, 404, 413, 415, 503)
     openapi_extra=_OFFER,
 )
 async def whip_offer(
-    slug: KnownSlug, request: Request, guest: IsGuest, marks: TheMarks, studio: TheStudio
+    slug: KnownSlug,
+    request: Request,
+    guest: IsGuest,
+    marks: TheMarks,
+    studio: TheStudio,
+    when: Annotated[Literal["now", "connected"], Query()] = "now",
 ) -> Response:
     """Comes with a microphone: on the stage, or into the green room until a host admits him. A `sendrecv`
     offer also gets the others' voices back. A second session with the same ticket replaces the first;
-    the seat and its mute state stay."""
+    the seat and its mute state stay. With `when=connected` it replaces it once the connection stands, so
+    that whoever only tries another way is heard on the one he has."""
     sdp = await _body(request, SDP)
-    answer = await studio.speak(guest, sdp, marks)
+    answer = await studio.speak(guest, Coming(sdp, when_connected=when == "connected"), marks)
     return _created(studio, "whip", slug, guest.participant_id, answer)
 
 

@@ -5,6 +5,8 @@ import { memory } from "./console_link.js";
 import { LevelJudge } from "./console_level.js";
 import { HEARD, findTone, RATE, slower, tone, wav } from "./console_echo.js";
 import { devices } from "./microphone.js";
+import { canUseSocket } from "./socket_speaker.js";
+import { wish, wished } from "./speaker_ways.js";
 
 const PROCESSING = /** @type {const} */ (["echoCancellation", "noiseSuppression", "autoGainControl"]);
 /** What is worth a warning. */
@@ -38,6 +40,12 @@ export class Check {
       byId(name).checked = self.microphone.settings[name];
       byId(name).addEventListener("change", () => void this._choose());
     }
+    byId("slow-way").checked = wished();
+    byId("slow-way").disabled = !canUseSocket();
+    byId("slow-way").addEventListener("change", () => {
+      wish(byId("slow-way").checked);
+      self.seat?.insist(byId("slow-way").checked);
+    });
     navigator.mediaDevices?.addEventListener?.("devicechange", () => self.micOpen && void this.list());
     heard.addEventListener("ended", () => URL.revokeObjectURL(heard.src));
   }

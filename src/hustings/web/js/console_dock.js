@@ -2,6 +2,7 @@
 
 import { byId, setText, show } from "./console_dom.js";
 import { turn } from "./console_times.js";
+import { slowWay } from "./speaker_ways.js";
 
 /** Share of packets lost, and round trip in ms, from which the connection is called weak. */
 const WEAK_LOSS = 3;
@@ -43,7 +44,10 @@ export class Dock {
     show(byId("back-on-air"), me.aside && me.conducts && self.joined);
     show(byId("dock-keys"), self.joined);
     if (!self.joined) show(byId("unblock"), false);
-    if (now.name !== "heard" && self.seat?.state !== "on") setText(byId("line"), "");
+    const on = self.seat?.state === "on";
+    if (now.name !== "heard" && !on) setText(byId("line"), "");
+    show(byId("slow-says"), self.joined && on && self.seat?.way === "socket");
+    byId("desk").dataset.way = self.seat?.way ?? "";
     this.tick();
   }
 
@@ -81,6 +85,7 @@ export class Dock {
     const element = byId("line");
     element.className = weak ? "warn" : "";
     setText(element, weak ? t("speak.line.weak", { ms, loss }) : t("speak.line.good", { ms }));
+    if (line.extra !== undefined) setText(byId("slow-says"), slowWay(t, line.extra, this._self.seat.insists));
     Object.assign(byId("desk").dataset, { rttMs: String(ms), loss: String(loss) });
   }
 }

@@ -20,7 +20,7 @@
  *   proposed_at: string | null, seat: string, green_room: boolean, recording: boolean, agreed_at: string | null}} Me
  * @typedef {{id: string, name: string, connected: boolean, muted: boolean, level_dbov: number, loss: number, since: string | null, aside: string, agreed?: boolean}} Waiting `aside`: the host who talks with them off air, or ""
  * @typedef {{id: string, name: string, state: string, asked_at: string, talked_seconds: number}} Asking
- * @typedef {{level_dbov: number, loss: number, jitter_ms: number, delay_ms: number}} Quality
+ * @typedef {{level_dbov: number, loss: number, jitter_ms: number, delay_ms: number, way?: string}} Quality
  * @typedef {{on: boolean, off_record: boolean, state: string, since: string | null, problem: string, safe_seconds: number,
  *   not_agreed: {id: string, name: string, silences: boolean}[]}} Recording
  * @typedef {{waiting: Waiting[], requests: Asking[], quality: Record<string, Quality>, invitations: Invitation[],
@@ -130,5 +130,5 @@ export function connection(quality, t) {
   if (loss >= 2) return { text: t("console.line.loss", { loss }), weak: true };
   if (quality.jitter_ms > 60) return { text: t("console.line.unsteady"), weak: true };
   if (quality.delay_ms > 250) return { text: t("console.line.late", { ms: Math.round(quality.delay_ms) }), weak: true };
-  return { text: t("console.line.good"), weak: false };
+  return { text: t(quality.way === "socket" ? "console.line.socket" : "console.line.good"), weak: false };
 }

@@ -3,6 +3,7 @@
 import { device } from "./listen_doors.js";
 import { setPart } from "./room_view.js";
 import { Seat } from "./seat.js";
+import { slowWay } from "./speaker_ways.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -32,9 +33,13 @@ export class OnStage {
         this._sound.srcObject = stream;
         void this._sound.play().catch(() => undefined);
       },
-      line: () => undefined,
+      line: ({ extra }) => {
+        const slow = extra === undefined ? "" : slowWay(means.strings.t, extra, this._seat.insists);
+        if (slow !== this._slow) this._draw(slow);
+      },
     }, device());
     this._ended = false;
+    this._slow = "";
   }
 
   start() {
@@ -116,7 +121,9 @@ export class OnStage {
     });
   }
 
-  _draw() {
+  /** @param {string} [slow] what is to be said of the slow way, "" on the fast one */
+  _draw(slow = this._slow) {
+    this._slow = slow;
     const { t } = this._means.strings;
     const { state } = this._seat;
     const on = state === "on";
@@ -125,7 +132,8 @@ export class OnStage {
     const { form } = this._means;
     form.dataset.heard = heard;
     setPart(form, "heard", t(`hand.${heard}`));
-    setPart(form, "hint", t(hint));
+    form.dataset.way = this._seat.way;
+    setPart(form, "hint", [t(hint), on && this._seat.way === "socket" ? slow : ""].filter(Boolean).join(" "));
     this._button.setAttribute("aria-pressed", String(this.muted));
     this._button.textContent = t(this.muted ? "hand.unmute" : "hand.mute");
   }

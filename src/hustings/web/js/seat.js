@@ -1,23 +1,28 @@
-// A seat on the stage that holds: a WHIP session which is opened again whenever it breaks. No UI.
+// A seat on the stage that holds: a session which is opened again whenever it breaks, on the way that works. No UI.
 
 import { Backoff } from "./backoff.js";
-import { WhipRefused, WhipSession } from "./whip.js";
+import { Ways } from "./speaker_ways.js";
+import { WhipRefused } from "./whip.js";
 
 /** Between two looks at a session's figures, ms. */
-const LOOK = 500;
-/** The stage sends 50 packets a second, talking or not: none for this long and it has forgotten us, s. */
-const SILENCE = 2;
-/** A connection may recover by itself for this long, s. */
-const PATIENCE = 2;
+const LOOK = 250;
+/** The stage sends 50 packets a second, talking or not: none for this long and another session is opened beside, s. */
+const SILENCE = 1.2;
+/** ... and none for so long by a WebSocket, which waits for what was lost: begun anew, s. */
+const SOCKET_SILENCE = 2;
+/** A silent session is given up for so long that sessions beside it come to nothing, s. */
+const SEEKING = 45;
+/** Sessions beside it that the studio took and that never stood: then it is not the moment, but the way. */
+const IN_VAIN = 2;
 /** A session that is not connected after this long will not be, s. */
-const SETTING_UP = 6;
+const SETTING_UP = 5;
 /** Sessions lost this soon after they stood, so many times in a row, mean that somebody else takes the seat. */
 const SHORT = 8;
 const TAKEN_AFTER = 3;
 
 /**
  * @typedef {"off" | "connecting" | "doors" | "on" | "reconnecting" | "server" | "bad_ticket" | "banned" | "removed" | "locked" | "rejected" | "elsewhere"} SeatState
- * @typedef {{rtt: number | null, loss: number | null}} Line
+ * @typedef {{rtt: number | null, loss: number | null, extra?: number}} Line
  */
 
 export class Seat {
@@ -27,15 +32,18 @@ export class Seat {
    * @param {string} [device] see WhipSession
    */
   constructor(url, ticket, listener, device = "") {
-    this._device = device;
-    this._url = url;
     this._ticket = ticket;
     this._listener = listener;
+    this._ways = new Ways(url, ticket, device);
+    /** How the sound goes now. @type {"webrtc" | "socket"} */
+    this.way = "webrtc";
     this._backoff = new Backoff(0.6, 4);
-    /** @type {WhipSession | null} */
+    /** @type {import("./speaker_ways.js").Session | null} */
     this._session = null;
     /** @type {MediaStreamTrack | null} */
     this._track = null;
+    /** The session that another one is being made beside. @type {import("./speaker_ways.js").Session | null} */
+    this._seeking = null;
     this._was = false;
     this._shortLives = 0;
     /** @type {SeatState} */
@@ -47,7 +55,14 @@ export class Seat {
     });
     window.addEventListener("pagehide", () => this._session?.close());
     window.addEventListener("pageshow", (event) => event.persisted && this._track && this._again(0));
-    window.addEventListener("online", () => ["reconnecting", "server"].includes(this.state) && this._again(0));
+    window.addEventListener("online", () => this._anotherNetwork());
+    const connection = /** @type {any} */ (navigator).connection;
+    let kind = connection?.type;
+    connection?.addEventListener?.("change", () => {
+      // It also changes with every estimate of the line's speed.
+      if (connection.type !== kind) this._anotherNetwork();
+      kind = connection.type;
+    });
   }
 
   /** @param {MediaStreamTrack} track */
@@ -69,14 +84,31 @@ export class Seat {
     if (this.state === "doors" || this.state === "locked") this._again(0);
   }
 
+  /** The machine has another address now, or one again: what stood may be dead without knowing it. */
+  _anotherNetwork() {
+    if (this._session && this._connectedAt && this.way === "webrtc") void this._seek(this._session);
+    else if (["reconnecting", "server"].includes(this.state)) this._again(0);
+  }
+
   /** @param {MediaStreamTrack} track another microphone */
   async replace(track) {
     this._track = track;
     await this._session?.replace(track);
   }
 
+  get insists() {
+    return this._ways.forced;
+  }
+
+  /** @param {boolean} slow whether the speaker wants the slow way, whatever the network does */
+  insist(slow) {
+    this._ways.forced = slow;
+    if (this._track && this.way !== this._ways.next) this._again(0, this._was ? "reconnecting" : undefined);
+  }
+
   /** @param {SeatState} state @param {{seconds?: number, reason?: string}} [detail] */
   _give(state, detail) {
+    this._ways.rest();
     clearTimeout(this._retry);
     clearInterval(this._watch);
     this._session?.close();
@@ -90,11 +122,15 @@ export class Seat {
     this._session?.close();
     const track = this._track;
     if (!track) return;
-    /** @type {WhipSession} */
-    const session = (this._session = new WhipSession(this._url, this._ticket, {
+    this._ways.rest();
+    this._seeking = null;
+    this.way = this._ways.next;
+    /** @type {import("./speaker_ways.js").Session} */
+    const session = (this._session = this._ways.session({
       sound: (stream) => this._session === session && this._listener.sound(stream),
       state: (state) => this._session === session && this._peerState(session, state),
-    }, this._device));
+    }));
+    this._connectedAt = undefined;
     this._openedAt = this._heardAt = performance.now();
     try {
       await session.open(track);
@@ -120,21 +156,70 @@ export class Seat {
     this._give("rejected", { reason: message });
   }
 
-  /** @param {WhipSession} session @param {RTCPeerConnectionState} state */
+  /** @param {import("./speaker_ways.js").Session} session @param {RTCPeerConnectionState} state */
   _peerState(session, state) {
     if (state === "connected") {
+      this._ways.stood(session);
+      if (this.way === "socket") this._watchFastWay();
       this._connectedAt = this._heardAt = performance.now();
       this._was = true;
       this._backoff.reset();
       this._set("on");
     } else if (state === "failed" || state === "closed") {
-      this._broken();
-    } else if (state === "disconnected") {
-      setTimeout(() => this._session === session && session.peer.connectionState !== "connected" && this._broken(), PATIENCE * 1000);
+      // Replaced by a trial of the fast way that is about to say so.
+      if ("replaced" in session && session.replaced && this._ways.trying) return;
+      if (this._seeking !== session) this._broken();
+    } else if (state === "disconnected" && this._connectedAt) {
+      void this._seek(session);
     }
   }
 
-  /** @param {WhipSession} session */
+  /** WebRTC may work again one day; then it takes over, and nothing is missing. */
+  _watchFastWay() {
+    this._ways.watch(() => this._track, (trial, listener) => this._follow(trial, listener));
+  }
+
+  /** Another session stands and has the seat. @param {import("./whip.js").WhipSession} trial @param {import("./speaker_ways.js").SessionListener} listener */
+  _follow(trial, listener) {
+    const before = this._session;
+    this._session = trial;
+    this._seeking = null;
+    this.way = "webrtc";
+    listener.sound = (stream) => this._session === trial && this._listener.sound(stream);
+    listener.state = (state) => this._session === trial && this._peerState(trial, state);
+    // The stage has closed it already.
+    if (before && "abandon" in before) before.abandon();
+    else before?.close();
+    this._look(trial);
+    this._peerState(trial, "connected");
+  }
+
+  /**
+   * The session has fallen silent, or its network is another one: a new one is made beside it, again and again,
+   * until one of the two is heard. The old one is not waited for, which would take half a minute, nor given up:
+   * after a short black-out it is the first to be there again.
+   * @param {import("./speaker_ways.js").Session} session
+   */
+  async _seek(session) {
+    if (this._seeking === session || !this._track) return;
+    this._seeking = session;
+    this._set("reconnecting", { seconds: 0 });
+    let inVain = 0;
+    const sought = () => this._session === session && this._seeking === session && this._track;
+    for (const end = performance.now() + SEEKING * 1000; performance.now() < end;) {
+      const track = sought();
+      if (!track) return;
+      const how = await this._ways.beside(track, (trial, listener) => (sought() ? this._follow(trial, listener) : trial.close()));
+      if (how === "unconnected") inVain += 1;
+      if (how === "refused" || inVain >= IN_VAIN) break;
+      await new Promise((resolve) => setTimeout(resolve, 200 + 300 * Math.random()));
+    }
+    if (!sought()) return;
+    this._seeking = null;
+    this._broken();
+  }
+
+  /** @param {import("./speaker_ways.js").Session} session */
   _look(session) {
     let received = 0;
     clearInterval(this._watch);
@@ -142,16 +227,30 @@ export class Seat {
       const figures = await session.measure().catch(() => null);
       if (this._session !== session || !figures) return;
       const now = performance.now();
-      if (figures.received > received) this._heardAt = now;
+      if (figures.received > received) this._heard(session, now);
       received = figures.received;
       this._listener.line(figures);
-      const connected = session.peer.connectionState === "connected";
+      const connected = session.state === "connected";
       const quiet = (now - (this._heardAt ?? now)) / 1000;
-      if (quiet > (connected ? SILENCE : SETTING_UP)) this._broken();
+      if (this._seeking === session) return;
+      if (connected && this.way === "webrtc" && quiet > SILENCE) void this._seek(session);
+      else if (quiet > (connected ? SOCKET_SILENCE : SETTING_UP)) this._broken();
     }, LOOK);
   }
 
+  /** @param {import("./speaker_ways.js").Session} session @param {number} now */
+  _heard(session, now) {
+    this._heardAt = now;
+    if (this._seeking !== session || session.state !== "connected") return;
+    // It lives: what is being made beside it is not needed.
+    this._seeking = null;
+    this._ways.rest();
+    this._set("on");
+  }
+
   _broken() {
+    const session = this._session;
+    if (session && !this._connectedAt && this._ways.failed(session)) return this._again(0);
     const lived = (performance.now() - (this._connectedAt ?? performance.now())) / 1000;
     this._shortLives = this._connectedAt && lived < SHORT ? this._shortLives + 1 : 0;
     this._connectedAt = undefined;
