@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, Self
 
 type Side = Literal["server", "client"]
@@ -31,6 +32,7 @@ SERVER: Final = "10.231.0.1"
 CLIENT: Final = "10.231.1.1"
 MOVED: Final = "10.231.1.2"
 """The client's address after `move`."""
+ADDRESSES: Final[dict[Side, str]] = {"server": SERVER, "client": CLIENT}
 PATH: Final = 0.01
 """Seconds one way on the undisturbed network."""
 LATER: Final = 0.06
@@ -55,7 +57,7 @@ class Fault:
 
 def possible() -> bool:
     """Whether this machine lets us make namespaces and TUN devices."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
+    if os.geteuid() != 0 or not Path("/dev/net/tun").exists():
         return False
     name = f"hus{os.getpid()}p"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
@@ -80,12 +82,12 @@ class BadNetwork:
 
     def __enter__(self) -> Self:
         try:
-            for side, address in (("server", SERVER), ("client", CLIENT)):
+            for side in ADDRESSES:
                 self._ip("netns", "add", self._names[side])
                 self._in(side, "link", "set", "lo", "up")
             ends = [self._tun("server"), self._tun("client")]
             self._tuns = {ends[0]: ends[1], ends[1]: ends[0]}
-            for side, address in (("server", SERVER), ("client", CLIENT)):
+            for side, address in ADDRESSES.items():
                 self._in(side, "addr", "add", f"{address}/32", "dev", "bad0")
                 self._in(side, "link", "set", "bad0", "up")
                 self._in(side, "route", "add", "default", "dev", "bad0")

@@ -19,8 +19,8 @@ class ExpectedLoss:
     FALL: Final = 0.15
     """Of the way down at each report: half in five seconds."""
     STEPS: Final = (10, 15, 20, 30)
-    """Percent. Below 10 libopus writes no copies at 32 kbit/s (`OpusEncoder`); beyond 30 the sound falls apart
-    in any case."""
+    """Percent. Below 10 libopus writes no copies at 32 kbit/s (`OpusEncoder`); beyond 30 the sound falls
+    apart in any case."""
 
     def __init__(self) -> None:
         self._smooth = 0.0

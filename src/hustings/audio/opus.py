@@ -144,8 +144,8 @@ class OpusEncoder:
         self._set(_SET_PACKET_LOSS_PERC, percent)
 
     def protect(self, percent: int) -> None:
-        """In-band error correction for this expected loss, 1-100 percent, from the next packet on; 0: none, and
-        the loss expected as the encoder was made with (it steers prediction, too)."""
+        """In-band error correction for this expected loss, 1-100 percent, from the next packet on; 0: none,
+        and the loss expected as the encoder was made with (it steers prediction, too)."""
         self._set(_SET_INBAND_FEC, int(percent > 0))
         self._set(_SET_PACKET_LOSS_PERC, percent or self._expected_loss)
 

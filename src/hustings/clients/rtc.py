@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ssl
+import time
 from typing import Literal
 from urllib.parse import urljoin
 
@@ -15,6 +16,7 @@ from hustings.clients import trust
 from hustings.clients.api import refused
 from hustings.errors import HustingsError, Refused, Unavailable
 from hustings.stage.webrtc.peer import OffererPeer
+from hustings.turn import HOLDS, IceServer, read_links
 
 type Direction = Literal["sendonly", "sendrecv", "recvonly"]
 
@@ -30,6 +32,37 @@ class NoPath(Unavailable):
     """Nothing came back at all: it is the network that is gone, not the server."""
 
 
+class Relays:
+    """What a client knows of the server's relays (RFC 9725 section 4.6), from one session to the next."""
+
+    def __init__(self, *, only: bool = False) -> None:
+        self.only = only
+        """Nothing else is used: to try relays out."""
+        self.servers: list[IceServer] = []
+        self._until = 0.0
+
+    def ask(self, url: str, ticket: str, verify: ssl.SSLContext) -> None:
+        """Asks who lets nobody without a ticket know, unless it is known. Says nothing when nobody answers:
+        the offer will."""
+        if time.monotonic() < self._until:
+            return
+        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+            response = httpx.options(
+                url.partition("?")[0],
+                headers=_bearer(ticket),
+                timeout=CONNECT_TIMEOUT,
+                trust_env=False,
+                verify=verify,
+            )
+            if response.is_success:
+                self.named(response.headers.get_list("Link"))
+
+    def named(self, links: list[str]) -> None:
+        """What an answer said."""
+        self.servers = read_links(links)
+        self._until = time.monotonic() + HOLDS / 2
+
+
 class RtcSession:
     """A connected session. Blocking; use it from one thread."""
 
@@ -41,17 +74,29 @@ class RtcSession:
 
     @classmethod
     def open(
-        cls, url: str, direction: Direction, *, ticket: str = "", verify: ssl.SSLContext | None = None
+        cls,
+        url: str,
+        direction: Direction,
+        *,
+        ticket: str = "",
+        verify: ssl.SSLContext | None = None,
+        relays: Relays | None = None,
     ) -> RtcSession:
-        """Offers at `url` and waits until media can flow. Raises Refused or Unavailable."""
-        return asyncio.run(cls._open(url, direction, ticket, verify or trust.usual()))
+        """Offers at `url` and waits until media can flow. `relays`: what is known of them from earlier
+        sessions, kept up by this one. Raises Refused or Unavailable."""
+        return asyncio.run(cls._open(url, direction, ticket, verify or trust.usual(), relays or Relays()))
 
     @classmethod
-    async def _open(cls, url: str, direction: Direction, ticket: str, verify: ssl.SSLContext) -> RtcSession:
-        peer = await OffererPeer.create(direction)
+    async def _open(
+        cls, url: str, direction: Direction, ticket: str, verify: ssl.SSLContext, relays: Relays
+    ) -> RtcSession:
+        if ticket:
+            await asyncio.to_thread(relays.ask, url, ticket, verify)
+        peer = await OffererPeer.create(direction, relays=relays.servers, relay_only=relays.only)
         session: RtcSession | None = None
         try:
-            answer, resource = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
+            answer, resource, named = await asyncio.to_thread(_post_offer, url, peer.offer, ticket, verify)
+            relays.named(named)
             session = cls(peer, resource, ticket, verify)
             peer.apply(answer)
             try:
@@ -88,8 +133,8 @@ def _bearer(ticket: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {ticket}"} if ticket else {}
 
 
-def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str]:
-    """The answer's SDP and the session's resource."""
+def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str, list[str]]:
+    """The answer's SDP, the session's resource, and the Link headers."""
     headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
     try:
         response = httpx.post(
@@ -114,13 +159,17 @@ def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tu
     location = response.headers.get("Location", "")
     if response.status_code != httpx.codes.CREATED or not location:
         raise HustingsError(f"{url} did not create a session; is it a WHIP or WHEP endpoint?")
-    return response.text, urljoin(str(response.url), location)
+    return response.text, urljoin(str(response.url), location), response.headers.get_list("Link")
 
 
 def _no_route(error: BaseException | None) -> bool:
     """Whether the machine itself knows no way there."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+        if isinstance(error, OSError) and error.errno in (
+            errno.ENETUNREACH,
+            errno.EHOSTUNREACH,
+            errno.ENETDOWN,
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -73,10 +73,10 @@ def frames_of(samples: Samples) -> Iterator[Frame]:
 class Script:
     """Frame n of what is said, n only growing; None when it is over."""
 
-    def __init__(
-        self, spoken: Iterator[Spoken], *, loop: bool = False, steer: Steer | None = None
-    ) -> None:
-        """`steer`: what `spoken` goes by; a loop is encoded already and goes by nothing. Raises HustingsError when there is nothing to say, UsageError for a loop over an hour."""
+    def __init__(self, spoken: Iterator[Spoken], *, loop: bool = False, steer: Steer | None = None) -> None:
+        """`steer`: what `spoken` goes by; a loop is encoded already and goes by nothing.
+
+        Raises HustingsError when there is nothing to say, UsageError for a loop over an hour."""
         self.steer = steer or Steer()
         self._loop: list[Spoken] = []
         self._source = spoken

@@ -17,15 +17,15 @@ import httpx
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from hustings.clients.backoff import LONGEST, LONGEST_NO_PATH, LONGEST_REFUSED, Backoff
-from hustings.clients.return_feed import Played, ReturnFeed
 from hustings.clients.line import Line
-from hustings.clients.rtc import TRANSIENT, Direction, NoPath, RtcSession
+from hustings.clients.return_feed import Played, ReturnFeed
+from hustings.clients.rtc import TRANSIENT, Direction, NoPath, Relays, RtcSession
 from hustings.clients.script import Script, Spoken
 from hustings.clients.successor import Successor, local_address
 from hustings.errors import Refused, Unavailable
 
 SILENCE = 1.0
-"""Seconds without a return packet (they come every 20 ms) after which a new session is opened beside the old."""
+"""Seconds without a return packet (they come every 20 ms) after which a session is opened beside the old."""
 SECOND = 50
 """Frames."""
 LATE = 0.2
@@ -66,11 +66,13 @@ class Speaker:
         changed: Callable[[SpeakerStats], None] | None = None,
         first: Callable[[], None] | None = None,
         verify: ssl.SSLContext | None = None,
+        relay_only: bool = False,
     ) -> None:
         """`url`: WHIP endpoint. `start_at`: wall clock of the script's frame 0 (`origin`: the same on the
         monotonic clock); else it begins with the first connection. `returned` gets the return feed.
         `changed` is told every change of state and, while speaking, once a second. `first` is done once
-        before the first session; it may raise Refused and Unavailable as a session's opening does."""
+        before the first session; it may raise Refused and Unavailable as a session's opening does.
+        `relay_only`: by way of the server's relays and nothing else."""
         self._url = url
         self._verify = verify
         self._ticket = ticket
@@ -88,6 +90,7 @@ class Speaker:
         self._feed = ReturnFeed(returned) if returned else ReturnFeed(lambda _now, _pulled: None)
         self._plays = returned is not None
         self._line = Line(script.steer)
+        self._relays = Relays(only=relay_only)
         self._next = 0
         self._over = False
 
@@ -117,7 +120,9 @@ class Speaker:
         self._tell("over")
 
     def _open(self, how: str = "") -> RtcSession:
-        return RtcSession.open(self._url + how, self._direction, ticket=self._ticket, verify=self._verify)
+        return RtcSession.open(
+            self._url + how, self._direction, ticket=self._ticket, verify=self._verify, relays=self._relays
+        )
 
     def _connect(self, stop: threading.Event) -> RtcSession | None:
         """Tries until it connects; None when there is nothing left to say, or nobody to say it to.
@@ -157,9 +162,7 @@ class Speaker:
             return False
         return self._script.frame(max(self._next, self._current(time.monotonic()))) is None
 
-    def _speak(
-        self, session: RtcSession, stop: threading.Event, successor: Successor
-    ) -> RtcSession | None:
+    def _speak(self, session: RtcSession, stop: threading.Event, successor: Successor) -> RtcSession | None:
         """One session, until it breaks, the script is over or `stop` is set; or until another stands, which
         is returned."""
         peer, stream = session.peer, session.peer.stream

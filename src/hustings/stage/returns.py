@@ -40,7 +40,8 @@ _far = Histogram(
     buckets=(0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5),
 )
 _protected = Gauge(
-    "hustings_stage_protected_sessions", "Sessions that are sent in-band error correction, having reported loss."
+    "hustings_stage_protected_sessions",
+    "Sessions that are sent in-band error correction, having reported loss.",
 )
 
 
@@ -119,7 +120,9 @@ class Returns:
             if key in feeds and feeds[key].afresh:
                 encoder.reset()
             else:  # before the shared encoder moves on: both decoders are in this state now
-                encoder.continue_from(self._robust if self._robust and key in self._on_robust else self._shared)
+                encoder.continue_from(
+                    self._robust if self._robust and key in self._on_robust else self._shared
+                )
             encoder.protect(self._percent(key))
             self._private[key] = encoder
             self._gains[key] = 1.0

@@ -16,6 +16,7 @@ import secrets
 import socket
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +25,7 @@ import libdatachannel as rtc
 from hustings.errors import Corrupt, Refused, Unavailable
 from hustings.stage.webrtc import rtcp, sdp
 from hustings.stage.webrtc.rtp import LEVEL_URI, RtpStream, is_rtcp
+from hustings.turn import IceServer, read_relay
 
 Description: Any = rtc.Description  # type: ignore[attr-defined]  # hidden by an import in their stub
 
@@ -281,9 +283,16 @@ class OffererPeer(_Peer):
         direction: Literal["sendonly", "sendrecv", "recvonly"],
         *,
         bind_address: str | None = None,
+        relays: Sequence[IceServer] = (),
+        relay_only: bool = False,
     ) -> OffererPeer:
-        """Makes an offer; `bind_address` keeps it on one interface. Raises Unavailable."""
-        connection = rtc.PeerConnection(_configuration(bind_address))
+        """Makes an offer; `bind_address` keeps it on one interface. `relays`: those by UDP are used, others
+        the library cannot; `relay_only`: and nothing else. Raises Unavailable."""
+        configuration = _configuration(bind_address)
+        configuration.ice_servers = [server for relay in relays if (server := _ice_server(relay))]
+        if relay_only:
+            configuration.ice_transport_policy = rtc.TransportPolicy.Relay
+        connection = rtc.PeerConnection(configuration)
         try:
             ssrc = 0 if direction == "recvonly" else _new_ssrc()
             track = connection.add_track(_audio("0", direction, OPUS_PAYLOAD_TYPE, LEVEL_ID, ssrc))
@@ -321,6 +330,18 @@ class OffererPeer(_Peer):
                     f"No media connection within {timeout:g} s; does a firewall block UDP to the server?"
                 )
             await asyncio.sleep(0.005)
+
+
+def _ice_server(server: IceServer) -> rtc.IceServer | None:
+    """For libdatachannel's ICE (libjuice), which speaks TURN over UDP only."""
+    relay = read_relay(server.url)
+    if relay.kind == "stun":
+        return rtc.IceServer(relay.host, relay.port)
+    if relay.kind == "turns" or relay.transport != "udp":
+        return None
+    return rtc.IceServer(
+        relay.host, relay.port, server.username, server.credential, rtc.IceServer.RelayType.TurnUdp
+    )
 
 
 def _configuration(bind_address: str | None) -> rtc.Configuration:
