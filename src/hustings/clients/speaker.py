@@ -82,6 +82,8 @@ class Speaker:
         if start_at is not None:
             self.origin = time.monotonic() - (time.time() - start_at)
         self.stats = SpeakerStats()
+        self.offer = ""
+        """SDP of the session that stands, or stood last."""
         self._changed = changed
         self._first = first
         # Always sendrecv: the return's packets are how a vanished server is noticed (a WebRTC
@@ -169,6 +171,7 @@ class Speaker:
         self._feed.begin()
         begin = time.monotonic()
         address, moved = local_address(self._url), False
+        self.offer = peer.offer
         self._tell("speaking")
         self._catch_up(begin)
         while not stop.is_set() and peer.state == "connected":
