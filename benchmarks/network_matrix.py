@@ -21,10 +21,8 @@ import argparse
 import json
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,29 +30,11 @@ sys.path += [str(Path(__file__).parents[1] / "tests" / name) for name in ("e2e",
 
 import harness
 import httpx
-import numpy as np
 from bad_network import SERVER, BadNetwork, Fault, possible
+from bad_network_people import Ear, speaking_page, voice, voice_file
 from harness import Room, Server, start
-from pages_browser import chromium, go_on_stage
-from screens import DEMO
-
-from hustings.audio.level import level_dbov
-from hustings.audio.receiver import Pulled
-from hustings.clients.delivered import WavWriter
-from hustings.clients.return_feed import ReturnFeed
-from hustings.clients.rtc import RtcSession
-from hustings.clients.sound_file import read_frames
-from hustings.clients.voice import start_voice
 
 harness.READY_WITHIN = 180.0  # a busy machine must not end a run of minutes
-VOICE = -38.0
-"""dBov from which a frame of the voice is spoken ..."""
-LOUD = -50.0
-"""... and from which one counts as sound at the ear."""
-SECOND = 50
-"""Frames."""
-MOSTLY = 0.8
-"""Share of them with sound in a second in which it is back."""
 ASKED = 3.0
 PATIENCE = 40.0
 
@@ -104,56 +84,6 @@ class Row:
     @property
     def good(self) -> bool:
         return self.back <= 1000 * ASKED and self.seat_kept
-
-
-class Ear:
-    """A WHEP listener: when there was sound. Runs in a thread until `stop` is set."""
-
-    def __init__(self, url: str) -> None:
-        self.frames: list[tuple[float, bool]] = []
-        """Monotonic time and whether it was loud, oldest first."""
-        self._session = RtcSession.open(url, "recvonly")
-        self._feed = ReturnFeed(self._played)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(5)
-        self._session.close()
-
-    def back(self, since: float) -> float | None:
-        """Seconds from `since` to the first sound of a second that is nearly all sound; None: not yet."""
-        after = [(at, loud) for at, loud in list(self.frames) if at >= since]
-        for first, (at, loud) in enumerate(after[: len(after) - SECOND + 1]):
-            if loud and sum(loud for _, loud in after[first : first + SECOND]) >= MOSTLY * SECOND:
-                return at - since
-        return None
-
-    def longest(self, since: float, until: float) -> float:
-        """Seconds of the longest stretch without sound."""
-        longest = run = 0
-        for at, loud in list(self.frames):
-            if since <= at <= until:
-                run = 0 if loud else run + 1
-                longest = max(longest, run)
-        return longest * 0.02
-
-    def heard(self, since: float, until: float) -> float:
-        frames = [loud for at, loud in list(self.frames) if since <= at <= until]
-        return sum(frames) / max(1, len(frames))
-
-    def _played(self, now: float, pulled: Pulled) -> None:
-        self.frames.append((now, level_dbov(pulled.frame) > LOUD))
-
-    def _listen(self) -> None:
-        self._feed.begin()
-        deadline = time.monotonic()
-        while not self._stop.is_set():
-            deadline += 0.02
-            self._feed.drain_until(self._session.peer, deadline)
-            self._feed.play(deadline)
 
 
 def figure(server: Server, name: str, *labels: str) -> int:
@@ -217,48 +147,10 @@ def measure(network: BadNetwork, server: Server, room: Room, ear: Ear, cell: Cel
     )
 
 
-def voice_file(path: Path) -> Path:
-    """The demo's voices without their pauses: speech at every moment, so that silence is the network's."""
-    frames = [frame for name in ("guest", "host") for frame in read_frames(DEMO / f"{name}.opus")]
-    wav = WavWriter(path)
-    wav.write(np.concatenate([frame for frame in frames if level_dbov(frame) > VOICE]))
-    wav.close()
-    return path
-
-
-@contextmanager
-def speaking(network: BadNetwork, room: Room, file: Path, *, browser: bool) -> Iterator[None]:
-    """Somebody speaks from the client's side until the end."""
-    if browser:
-        # Microphones are for secure addresses; the namespace has none that a certificate would be for.
-        safe = f"--unsafely-treat-insecure-origin-as-secure={room.server.studio_url}"
-        with ExitStack() as stack:
-            with network.inside("client"):
-                found = stack.enter_context(chromium(voice=file, more=[safe]))
-            page = found.new_context(locale="en-GB").new_page()
-            go_on_stage(page, room.links["Ada"])
-            yield
-        return
-    with network.inside("client"):
-        process = start_voice(
-            room.slug,
-            ticket=room.tickets["Ada"],
-            file=file,
-            name="Ada",
-            studio_url=room.server.studio_url,
-            origin=time.monotonic(),
-            loop=True,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
 def run(only: str, *, browser: bool, seconds: float) -> list[Row]:
     """All cells, each with a network, a server and a room of its own."""
     rows: list[Row] = []
+    speaks = speaking_page if browser else voice
     for number, cell in enumerate(CELLS):
         if only not in cell.name or (browser and not cell.browser):
             continue
@@ -273,7 +165,8 @@ def run(only: str, *, browser: bool, seconds: float) -> list[Row]:
                 room.open()
                 room.start()
                 ear = Ear(room.whep_url)
-                with speaking(network, room, voice_file(Path(folder) / "voice.wav"), browser=browser):
+                file = voice_file(Path(folder) / "voice.wav")
+                with speaks(network, room, file):
                     rows.append(measure(network, server, room, ear, cell, seconds))
                 ear.close()
             finally:
@@ -295,9 +188,7 @@ def main() -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))
     else:
-        print(
-            "| fault | heard | by FEC | invented | longest silence | back after its end | new sessions | seat |"
-        )
+        print("| fault | heard | by FEC | invented | longest silence | back after | new sessions | seat |")
         print("|---|---|---|---|---|---|---|---|")
         for row in rows:
             kept = "kept" if row.seat_kept else "LOST"

@@ -1,4 +1,4 @@
-"""Speakers by way of a relay: Debian's coturn, in real Chromium over UDP, TCP and TLS, and `hustings speak`."""
+"""Speakers by way of a relay, Debian's coturn: real Chromium over UDP, TCP and TLS, `hustings speak`."""
 
 from __future__ import annotations
 

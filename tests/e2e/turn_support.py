@@ -88,7 +88,9 @@ def coturn(folder: Path) -> Iterator[Coturn]:
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", relay.tls_port), 1):
                 break
-            assert process.poll() is None, f"coturn ended: {relay.log.read_text() if relay.log.exists() else ''}"
+            assert process.poll() is None, (
+                f"coturn ended: {relay.log.read_text() if relay.log.exists() else ''}"
+            )
             assert time.monotonic() < end, "coturn does not listen"
             time.sleep(0.1)
         yield relay
