@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     public_ip: str = Field(
         default="", description="Addresses speakers reach this machine by, commas between."
     )
+    turn: str = Field(
+        default="",
+        description="Relays for speakers whose network blocks UDP, commas between: "
+        "turn:HOST:PORT?transport=udp or tcp, turns:HOST:PORT?transport=tcp.",
+    )
+    turn_secret: str = Field(
+        default="", repr=False, description="Secret shared with them (coturn: static-auth-secret)."
+    )
     audience_url: str = Field(default="", description="Public address of the audience door, for links.")
     studio_url: str = Field(default="", description="Public address of the studio door, for links.")
     domain: str = Field(

@@ -11,6 +11,7 @@ import pytest
 
 from hustings.clients import speaker
 from hustings.clients.backoff import FIRST, LONGEST, LONGEST_REFUSED, Backoff
+from hustings.clients.script import Steer
 from hustings.clients.speaker import FIRST_PATIENCE, Speaker
 from hustings.errors import HustingsError, Refused, Unavailable
 
@@ -65,7 +66,7 @@ def run(
 ) -> Speaker:
     monkeypatch.setattr(speaker, "time", SimpleNamespace(monotonic=world.monotonic, time=world.monotonic))
     monkeypatch.setattr(speaker, "RtcSession", SimpleNamespace(open=world.open))
-    script: Any = SimpleNamespace(frame=lambda _number: object())
+    script: Any = SimpleNamespace(frame=lambda _number: object(), steer=Steer())
     one = Speaker("http://gone.example/whip/r", "ticket", script, first=first)
     one.stats.sessions = sessions
     stop: Any = world

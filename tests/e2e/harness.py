@@ -166,12 +166,14 @@ def start(
     levelling: bool = True,
     environment: dict[str, str] | None = None,
     host: str = "127.0.0.1",
+    media: str = "127.0.0.1",
 ) -> Server:
-    """Starts a server and waits until it is ready. The caller calls `stop`. `host`: of the two doors."""
+    """Starts a server and waits until it is ready. The caller calls `stop`. `host`: of the two doors;
+    `media`: of the speakers' UDP."""
     data = folder / "data"
     log = folder / "serve.log"
     doors = [f"--{name}={host}:0" for name in ("audience", "studio")]
-    doors += [f"--{name}=127.0.0.1:0" for name in ("media", "metrics")]
+    doors += [f"--media={media}:0", "--metrics=127.0.0.1:0"]
     command = [*HUSTINGS, "serve", f"--data={data}", f"--edges={edges}", *doors]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HUSTINGS_")}
     clean |= {"HUSTINGS_LEVELLING": str(levelling).lower(), **(environment or {})}

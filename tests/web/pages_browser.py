@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
@@ -22,9 +22,10 @@ MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-str
 
 
 @contextlib.contextmanager
-def chromium(*, voice: Path | None = None) -> Iterator[Browser]:
-    """Debian's Chromium, headless. `voice`: a WAV file it hears at its microphone, looped."""
-    arguments = [*QUIET, "--autoplay-policy=user-gesture-required", *MICROPHONE]
+def chromium(*, voice: Path | None = None, more: Sequence[str] = ()) -> Iterator[Browser]:
+    """Debian's Chromium, headless. `voice`: a WAV file it hears at its microphone, looped; `more`:
+    arguments."""
+    arguments = [*QUIET, *more, "--autoplay-policy=user-gesture-required", *MICROPHONE]
     if voice is not None:
         arguments.append(f"--use-file-for-fake-audio-capture={voice}")
     with sync_playwright() as playwright:

@@ -27,6 +27,16 @@ class DelayEstimator:
     BASE_SECONDS: Final = 6.0
     FEC_LOSSES: Final = 3
     """Packets missing among the last 100 from which on waiting one packet longer, for FEC, pays."""
+    FAR_DELAY: Final = 0.240
+    """Where waiting ends for a network that is late all the time: talking is laboured then, but words are
+    whole. Beyond that the jitter is concealed."""
+    LATE_PACKETS: Final = 10
+    """Of the last 100 later than `max_delay` ..."""
+    LATE_FOR: Final = 120
+    """... at each of so many packets in a row (2.4 s), which no single stall is: from then on it is waited
+    longer ..."""
+    CALM_FOR: Final = 500
+    """... until it was not so for as many (10 s)."""
     REBASE_PACKETS: Final = 25
     """So many packets in a row far above the base: the path itself has become longer."""
 
@@ -39,6 +49,9 @@ class DelayEstimator:
         self._sorted: list[float] = []
         self._arrivals: deque[tuple[int, bool]] = deque(maxlen=self.WINDOW_PACKETS)
         """Highest sequence number so far at each arrival, and whether that packet carried FEC."""
+        self._late_for = self._calm_for = 0
+        """Packets in a row."""
+        self._limit = max_delay
         self._highest = 0
         self._with_fec = 0
         self._waits_for_fec = False
@@ -70,9 +83,14 @@ class DelayEstimator:
     def target(self) -> float:
         """Target playout delay, `min_delay`..`max_delay`.
 
-        What the network may cost ends at `max_delay`; the tick on which a packet is due may come on top.
+        What the network may cost ends at `limit`; the tick on which a packet is due may come on top.
         """
-        return min(self.setpoint, self._max_delay)
+        return min(self.setpoint, self._limit)
+
+    @property
+    def limit(self) -> float:
+        """The longest delay there may be now: `max_delay`, or `FAR_DELAY` while most would come too late."""
+        return self._limit
 
     def observe(self, media_seconds: float, now: float, sequence: int = 0, fec: bool = False) -> None:
         """Take the arrival of one packet at monotonic `now`; `sequence` unwrapped, `fec`: it carries FEC."""
@@ -116,7 +134,22 @@ class DelayEstimator:
         wanted = high + self.TICK + self.MARGIN
         if self._fec_pays():
             wanted += self.TICK
-        self.setpoint = min(max(wanted, self._min_delay), self._max_delay + self.TICK)
+        self._follow_limit(ordered)
+        self.setpoint = min(max(wanted, self._min_delay), self._limit + self.TICK)
+
+    def _follow_limit(self, ordered: list[float]) -> None:
+        """Waits longer where the network is late all the time, not after a stall."""
+        full = len(ordered) == self.WINDOW_PACKETS
+        if full and ordered[-self.LATE_PACKETS] > self._max_delay:
+            self._late_for += 1
+            self._calm_for = 0
+        else:
+            self._calm_for += 1
+            self._late_for = 0
+        if self._late_for >= self.LATE_FOR:
+            self._limit = max(self._max_delay, self.FAR_DELAY)
+        elif self._calm_for >= self.CALM_FOR:
+            self._limit = self._max_delay
 
     def _fec_pays(self) -> bool:
         """Whether packets get lost and enough of them carry a copy of the one before."""

@@ -101,6 +101,7 @@ class OpusEncoder:
         self._packet = ctypes.create_string_buffer(MAX_PACKET_BYTES)
         self._packet_address = ctypes.addressof(self._packet)
         self._unpredicted = False
+        self._expected_loss = expected_loss
         self._set(_SET_BITRATE, bitrate)
         self._set(_SET_COMPLEXITY, complexity)
         self._set(_SET_INBAND_FEC, int(fec))
@@ -141,6 +142,12 @@ class OpusEncoder:
     def set_expected_loss(self, percent: int) -> None:
         """Tell the encoder the loss the far end reports, 0-100 percent."""
         self._set(_SET_PACKET_LOSS_PERC, percent)
+
+    def protect(self, percent: int) -> None:
+        """In-band error correction for this expected loss, 1-100 percent, from the next packet on; 0: none,
+        and the loss expected as the encoder was made with (it steers prediction, too)."""
+        self._set(_SET_INBAND_FEC, int(percent > 0))
+        self._set(_SET_PACKET_LOSS_PERC, percent or self._expected_loss)
 
     def tune(self, bitrate: int, complexity: int) -> None:
         """Change bit rate (bit/s) and complexity (0-10) from the next packet on."""

@@ -113,7 +113,6 @@ class Receiver:
         self, *, min_delay: float = 0.020, max_delay: float = 0.080, decoder: Decoder | None = None
     ) -> None:
         self._delay = DelayEstimator(min_delay, max_delay)
-        self._ceiling = max_delay + FRAME_SECONDS
         self._buffer = JitterBuffer(self._delay)
         self._decoder: Decoder = decoder if decoder is not None else OpusDecoder()
         self._pcm: Samples = np.zeros(0, dtype=np.float32)
@@ -314,7 +313,7 @@ class Receiver:
     def _wait(self, missing: int, now: float) -> None:
         """Nothing there: invent; media time waits as long as the delay may grow."""
         time = self._next()
-        may_wait = self._lag(time, now) + missing / SAMPLE_RATE <= self._ceiling
+        may_wait = self._lag(time, now) + missing / SAMPLE_RATE <= self._delay.limit + FRAME_SECONDS
         self._invent(missing)
         if not may_wait:
             self._buffer.next_time = time + missing

@@ -280,6 +280,9 @@ def speak(
     no_consent: Annotated[
         bool, typer.Option("--no-consent", help="Do not agree to be recorded; nothing is kept.")
     ] = False,
+    relay_only: Annotated[
+        bool, typer.Option("--relay-only", help="By way of the server's TURN relays only, to try them out.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Speak a sound file into a room, over real WebRTC."""
@@ -299,6 +302,7 @@ def speak(
         studio_url=url,
         stop=stop,
         verify=verify,
+        relay_only=relay_only,
     )
 
 

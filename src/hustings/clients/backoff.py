@@ -10,6 +10,10 @@ LONGEST = 10.0
 LONGEST_REFUSED = 1.0
 """Seconds between two tries at a server that answers "not yet": it is there, and its doors may open now."""
 
+LONGEST_NO_PATH = 0.5
+"""Seconds between two tries while nothing at all comes back: each try waits by itself, and the network may
+be there again at any moment."""
+
 
 class Backoff:
     """Waits double from try to try; each is taken from the upper half of its interval at random, so that

@@ -8,7 +8,7 @@ import time
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from hustings.audio.receiver import Pulled
 from hustings.clients.return_feed import ReturnFeed
-from hustings.clients.rtc import TRANSIENT, RtcSession
+from hustings.clients.rtc import TRANSIENT, Relays, RtcSession
 from hustings.clients.sink import Sink
 from hustings.errors import Refused, Unavailable
 
@@ -50,8 +50,9 @@ def listen_whep(url: str, sink: Sink, stop: threading.Event) -> str:
     ear = WhepEar(sink)
     feed = ReturnFeed(ear.played)
     first = True
+    relays = Relays()  # a listener is told of them with the first answer, and uses them from the second on
     while not stop.is_set():
-        session = _open(url, stop)
+        session = _open(url, stop, relays)
         if session is None:
             break
         if not first:
@@ -78,12 +79,12 @@ def follow(session: RtcSession, feed: ReturnFeed, sink: Sink, stop: threading.Ev
             return
 
 
-def _open(url: str, stop: threading.Event) -> RtcSession | None:
+def _open(url: str, stop: threading.Event, relays: Relays) -> RtcSession | None:
     """Tries until it connects, is refused for good, or patience ends."""
     give_up = time.monotonic() + PATIENCE
     while not stop.is_set():
         try:
-            return RtcSession.open(url, "recvonly")
+            return RtcSession.open(url, "recvonly", relays=relays)
         except Refused as error:
             if error.status not in TRANSIENT or time.monotonic() > give_up:
                 raise

@@ -17,6 +17,10 @@ from hustings.errors import HustingsError, UsageError
 
 MAX_LOOP_FRAMES = 50 * 3600
 """A loop is encoded whole before it begins: an hour is 15 MB of packets and half a minute of work."""
+BITRATE = 64_000
+EXPECTED_LOSS = 10
+"""Percent; below it libopus writes no copies at low bit rates."""
+COMPLEXITY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,32 @@ class Spoken:
     level: int
 
 
-def encode(frames: Iterable[Frame], *, bitrate: int = 64_000) -> Iterator[Spoken]:
+@dataclass(slots=True)
+class Steer:
+    """How a script is encoded from its next frame on; whoever sends it may change this."""
+
+    bitrate: int = BITRATE
+    """Bit/s."""
+    expected_loss: int = EXPECTED_LOSS
+    """Percent: what in-band error correction is made for."""
+
+
+def encode(frames: Iterable[Frame], *, steer: Steer | None = None) -> Iterator[Spoken]:
     """Packets that keep the sound as it is, music too. The first can be decoded without history.
 
     `voip`, which browsers use, takes away what is low: speech through it correlates 0.84 with what was
     spoken at any bitrate, through `audio` 0.98.
     """
-    encoder = OpusEncoder(bitrate, application="audio")
+    steer = steer or Steer()
+    bitrate, loss = steer.bitrate, steer.expected_loss
+    encoder = OpusEncoder(bitrate, application="audio", complexity=COMPLEXITY, expected_loss=loss)
     # A loop's last packet is followed by its first: that one must not lean on what was before.
     encoder.disable_prediction_once()
     for frame in frames:
+        if (bitrate, loss) != (steer.bitrate, steer.expected_loss):
+            bitrate, loss = steer.bitrate, steer.expected_loss
+            encoder.tune(bitrate, COMPLEXITY)
+            encoder.set_expected_loss(loss)
         yield Spoken(encoder.encode(frame), round(-level_dbov(frame)))
     encoder.close()
 
@@ -53,8 +73,11 @@ def frames_of(samples: Samples) -> Iterator[Frame]:
 class Script:
     """Frame n of what is said, n only growing; None when it is over."""
 
-    def __init__(self, spoken: Iterator[Spoken], *, loop: bool = False) -> None:
-        """Raises HustingsError when there is nothing to say, UsageError for a loop over an hour."""
+    def __init__(self, spoken: Iterator[Spoken], *, loop: bool = False, steer: Steer | None = None) -> None:
+        """`steer`: what `spoken` goes by; a loop is encoded already and goes by nothing.
+
+        Raises HustingsError when there is nothing to say, UsageError for a loop over an hour."""
+        self.steer = steer or Steer()
         self._loop: list[Spoken] = []
         self._source = spoken
         self._next = 0
@@ -65,7 +88,8 @@ class Script:
     @classmethod
     def from_file(cls, path: Path, *, loop: bool = False) -> Script:
         """Raises UsageError or HustingsError when the file cannot be read."""
-        return cls(encode(read_frames(path)), loop=loop)
+        steer = Steer()
+        return cls(encode(read_frames(path), steer=steer), loop=loop, steer=steer)
 
     @property
     def loop_seconds(self) -> float:

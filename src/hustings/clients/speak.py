@@ -42,14 +42,15 @@ def speak(
     return_out: Path | None = None,
     stop: threading.Event | None = None,
     verify: ssl.SSLContext | None = None,
+    relay_only: bool = False,
 ) -> SpeakerStats:
     """Speaks `file` into room `slug` until it ends (with `loop`: until Ctrl-C or `stop`).
 
     `name` is shown in the progress line. `consent`: agrees to be recorded before the first word.
     `start_at`: wall clock (Unix seconds) at which the file begins, so that several speakers keep step; a
     time in the past joins in the middle. `origin`: the same on this machine's monotonic clock.
-    `return_out`: WAV of what the speaker hears (everybody else). `verify`: as in StudioApi. Raises
-    HustingsError.
+    `return_out`: WAV of what the speaker hears (everybody else). `verify`: as in StudioApi. `relay_only`:
+    by way of the server's relays (TURN) and nothing else, to try them out. Raises HustingsError.
     """
     if not is_slug(slug):
         raise UsageError(f"'{slug}' is no room's slug; `hustings room create` prints it.")
@@ -71,6 +72,7 @@ def speak(
             changed=progress.show,
             first=(lambda: _agree(studio_url, slug, ticket, verify)) if consent else None,
             verify=verify,
+            relay_only=relay_only,
         )
         try:
             _until_done(speaker, stop)

@@ -16,18 +16,22 @@ from typing import Literal
 import httpx
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
-from hustings.clients.backoff import LONGEST, LONGEST_REFUSED, Backoff
+from hustings.clients.backoff import LONGEST, LONGEST_NO_PATH, LONGEST_REFUSED, Backoff
+from hustings.clients.line import Line
 from hustings.clients.return_feed import Played, ReturnFeed
-from hustings.clients.rtc import TRANSIENT, Direction, RtcSession
+from hustings.clients.rtc import TRANSIENT, Direction, NoPath, Relays, RtcSession
 from hustings.clients.script import Script, Spoken
+from hustings.clients.successor import Successor, local_address
 from hustings.errors import Refused, Unavailable
 
-SILENCE = 1.5
-"""Seconds without a return packet (they come every 20 ms) after which a new session is opened."""
+SILENCE = 1.0
+"""Seconds without a return packet (they come every 20 ms) after which a session is opened beside the old."""
 QUIET = 0.4
 """Seconds without one after which the studio is asked, again and again, whether the stage still has us: one
-that was restarted is noticed a second sooner, and a bad network is not taken for it."""
+that was restarted is noticed sooner, and a bad network is not taken for it."""
 ASK_EVERY = 0.25
+SECOND = 50
+"""Frames."""
 LATE = 0.2
 """Seconds behind the clock from which frames are skipped instead of sent in a burst."""
 FIRST_PATIENCE = 15.0
@@ -87,11 +91,13 @@ class Speaker:
         changed: Callable[[SpeakerStats], None] | None = None,
         first: Callable[[], None] | None = None,
         verify: ssl.SSLContext | None = None,
+        relay_only: bool = False,
     ) -> None:
         """`url`: WHIP endpoint. `start_at`: wall clock of the script's frame 0 (`origin`: the same on the
         monotonic clock); else it begins with the first connection. `returned` gets the return feed.
         `changed` is told every change of state and, while speaking, once a second. `first` is done once
-        before the first session; it may raise Refused and Unavailable as a session's opening does."""
+        before the first session; it may raise Refused and Unavailable as a session's opening does.
+        `relay_only`: by way of the server's relays and nothing else."""
         self._url = url
         self._verify = verify
         self._ticket = ticket
@@ -101,6 +107,8 @@ class Speaker:
         if start_at is not None:
             self.origin = time.monotonic() - (time.time() - start_at)
         self.stats = SpeakerStats()
+        self.offer = ""
+        """SDP of the session that stands, or stood last."""
         self._changed = changed
         self._first = first
         # Always sendrecv: the return's packets are how a vanished server is noticed (a WebRTC
@@ -108,26 +116,40 @@ class Speaker:
         self._direction: Direction = "sendrecv"
         self._feed = ReturnFeed(returned) if returned else ReturnFeed(lambda _now, _pulled: None)
         self._plays = returned is not None
+        self._line = Line(script.steer)
+        self._relays = Relays(only=relay_only)
         self._next = 0
         self._over = False
 
     def run(self, stop: threading.Event) -> None:
         """Until the script is over or `stop` is set. Raises Refused or Unavailable."""
+        session: RtcSession | None = None
         while not stop.is_set() and not self._over:
-            session = self._connect(stop)
+            session = session or self._connect(stop)
             if session is None:
                 break
+            successor = Successor(lambda: self._open("?when=connected"))
             self.stats.sessions += 1
             if self.origin is None:
                 self.origin = time.monotonic()
+            following: RtcSession | None = None
             try:
-                self._speak(session, stop)
+                following = self._speak(session, stop, successor)
             finally:
                 if self._over or stop.is_set():
                     session.close()
                 else:
                     session.abandon()
+                following = following or successor.wait(stop, patient=not self._over)
+            session = following
+        if session is not None:
+            session.close()
         self._tell("over")
+
+    def _open(self, how: str = "") -> RtcSession:
+        return RtcSession.open(
+            self._url + how, self._direction, ticket=self._ticket, verify=self._verify, relays=self._relays
+        )
 
     def _connect(self, stop: threading.Event) -> RtcSession | None:
         """Tries until it connects; None when there is nothing left to say, or nobody to say it to.
@@ -142,7 +164,7 @@ class Speaker:
                 if self._first is not None:
                     self._first()
                     self._first = None
-                return RtcSession.open(self._url, self._direction, ticket=self._ticket, verify=self._verify)
+                return self._open()
             except Refused as error:
                 if error.status == httpx.codes.GONE and self.stats.sessions:
                     return None
@@ -150,7 +172,7 @@ class Speaker:
                     raise
                 self._tell("reconnecting" if self.stats.sessions else "waiting", str(error))
             except Unavailable as error:
-                longest = LONGEST
+                longest = LONGEST_NO_PATH if isinstance(error, NoPath) else LONGEST
                 if not self.stats.sessions:
                     if time.monotonic() >= give_up:
                         raise
@@ -167,12 +189,15 @@ class Speaker:
             return False
         return self._script.frame(max(self._next, self._current(time.monotonic()))) is None
 
-    def _speak(self, session: RtcSession, stop: threading.Event) -> None:
-        """One session, until it breaks, the script is over or `stop` is set."""
+    def _speak(self, session: RtcSession, stop: threading.Event, successor: Successor) -> RtcSession | None:
+        """One session, until it breaks, the script is over or `stop` is set; or until another stands, which
+        is returned."""
         peer, stream = session.peer, session.peer.stream
         self._feed.begin()
         asking = Asking(session)
         begin = time.monotonic()
+        address, moved = local_address(self._url), False
+        self.offer = peer.offer
         self._tell("speaking")
         self._catch_up(begin)
         while not stop.is_set() and peer.state == "connected":
@@ -186,15 +211,27 @@ class Speaker:
             spoken = self._script.frame(self._next)
             if spoken is None:
                 self._over = True
-                return
+                return None
             peer.send(stream.next(spoken.packet, level=spoken.level))
             self._sent(spoken)
             self._feed.drain(peer, now)
             if self._plays:
                 self._feed.play(now)
             quiet = now - (self._feed.last_packet or begin + 1.0)
-            if quiet > SILENCE or (quiet > QUIET and asking.is_gone(now)):
-                return
+            if quiet > QUIET and asking.is_gone(now):
+                return None
+            if self.stats.frames_sent % SECOND == 0:
+                peer.report()
+                self._line.take(peer.far)
+            if self.stats.frames_sent % (SECOND // 4) == 0:
+                # Without a way out at all there is no address, and the old one may come back.
+                moved = moved or (address != "" and local_address(self._url) not in ("", address))
+            silent = quiet > SILENCE
+            self._tell("reconnecting" if silent or moved else "speaking")
+            following = successor.look(silent or moved, now)
+            if following is not None or successor.refused:
+                return following
+        return None
 
     def _sleep(self, session: RtcSession, deadline: float, now: float) -> float:
         """Until `deadline`; the time then. Who plays the return looks after it meanwhile."""

@@ -33,6 +33,8 @@ MAX_EVENT_DATA = 2048
 """Bytes of JSON, which is how listeners get it."""
 METER_FRAMES = 10
 """What a meter shows is the loudest of so many frames: those since it was told last."""
+FAR_HOLDS = 10.0
+"""Seconds for which a receiver's report of its loss is believed."""
 LATE_START = 0.5
 """Seconds after `live_since` within which going live still begins at media_time 0."""
 _RAMP = (np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES).astype(np.float32)
@@ -276,6 +278,11 @@ class BroadcastEngine:
         if session is not None and session.seat is not None:
             session.seat.receive(data, now)
 
+    def far(self, session_id: str, lost: float, age: float) -> None:
+        """What the other side of a session says it lost of what we send; `age`: seconds ago."""
+        if session_id in self._sessions:
+            self._returns.far(session_id, lost if age < FAR_HOLDS else 0.0)
+
     def tick(self, now: float, wall: float, skipped: int = 0) -> TickOutput:
         """One 20 ms step. `skipped`: ticks that could not be run before this one; media time jumps."""
         self._wall = wall
@@ -396,12 +403,15 @@ class BroadcastEngine:
     def _address(self, output: TickOutput, packet: bytes, private: dict[str, bytes]) -> None:
         """Who gets which packet: talkers first, the audience by WHEP last."""
         for_audience = packet if self.live else self._silent_packet
+        robust = self._returns.robust
+        audience_robust = robust if self.live else {}
         audience: list[tuple[str, bytes]] = []
         for session_id, session in self._sessions.items():
             if session.kind == "egress":
-                audience.append((session_id, for_audience))
+                audience.append((session_id, audience_robust.get(session_id, for_audience)))
             elif session.returns:
-                shared = self._silent_packet if self._ears[session_id].silent else packet
+                silent = self._ears[session_id].silent
+                shared = self._silent_packet if silent else robust.get(session_id, packet)
                 output.packets.append((session_id, private.get(session_id, shared)))
         output.packets += audience
 

@@ -9,11 +9,12 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client import Counter
 
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from hustings.audio.level import SILENT_DBOV, SpeakingDetector
 from hustings.audio.loudness import Leveller
-from hustings.audio.receiver import Receiver
+from hustings.audio.receiver import Kind, Receiver
 from hustings.bus.messages import Place, Role, SeatReport, Way
 from hustings.errors import Corrupt
 from hustings.stage.loss import LossMeter
@@ -27,6 +28,15 @@ NEW_SOURCE_AFTER = 0.2
 """Seconds the known SSRC must have been silent before another one of the same session is believed."""
 MOST_GATHERED = 512
 """Packets of one tick kept for the recording; the library's queue holds no more of a seat."""
+_frames = Counter(
+    "hustings_stage_speaker_frames_total",
+    "Frames of 20 ms taken from speakers: voice as it came, fec from in-band error correction, concealed "
+    "(invented for what did not come), silence (nothing came for longer).",
+    ["kind"],
+)
+_count_frame: dict[Kind, Counter] = {
+    kind: _frames.labels(kind) for kind in ("voice", "fec", "concealed", "silence")
+}
 _FADE_OUT = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 _FADE_IN = np.ascontiguousarray(_FADE_OUT[::-1])
 
@@ -172,6 +182,7 @@ class Seat:
             return False
         assert self._receiver is not None
         pulled = self._receiver.pull(now)
+        _count_frame[pulled.kind].inc()
         if pulled.media_time is not None:
             self.played = (self._ssrc, self._receiver.timestamp(pulled.media_time))
         heard = self._detector.update(pulled.level_dbov, now)

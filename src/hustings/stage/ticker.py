@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,8 @@ PACKETS_A_POLL = 64
 LISTENER_POLL_TICKS = 50
 COMPLAINT_INTERVAL = 5.0
 """Seconds between two log entries about ticks that failed."""
+RTCP_TICKS = 50
+"""Each peer is told once a second what arrived of its sound, a fiftieth of them in each tick."""
 REPORT_INTERVAL = 1.0
 CHANGE_INTERVAL = 0.1
 """Seconds between two reports that are sent because something changed."""
@@ -217,6 +220,7 @@ class Ticker:
                 self._tick_engine(engine, scheduled, wall, skipped)
             except Exception:  # noqa: BLE001  # nor one broadcast the others
                 self._failed()
+        self._report_to_peers()
         end = time.monotonic()
         _ticks.inc()
         _lateness.observe(lateness)
@@ -231,6 +235,17 @@ class Ticker:
                 return  # Python collects by itself: this process is not a stage's own (main.py)
             gc.collect()
             _collection.set(max(_collection._value.get(), time.monotonic() - end))
+
+    def _report_to_peers(self) -> None:
+        for session_id, held in itertools.islice(
+            self.peers.items(), self._clock.ticks % RTCP_TICKS, None, RTCP_TICKS
+        ):
+            if isinstance(held.peer, SocketPeer):
+                continue
+            held.peer.report()
+            far, engine = held.peer.far, self.engines.get(held.broadcast_id)
+            if far is not None and engine is not None:
+                engine.far(session_id, far.lost, self._clock.due - far.at)
 
     def _tick_engine(self, engine: BroadcastEngine, now: float, wall: float, skipped: int) -> None:
         output = engine.tick(now, wall, skipped)

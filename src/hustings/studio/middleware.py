@@ -108,7 +108,9 @@ class ResponseHeaders:
             return
         path: str = scope["path"]
         media = path.startswith(("/whip/", "/whep/")) or _OWN_SEAT.fullmatch(path) is not None
-        if media and scope["method"] == "OPTIONS":
+        # Whoever asks for relays shows a ticket; a browser's question before a request never does.
+        asks = path.startswith("/whip/") and path.count("/") == 2 and "authorization" in Headers(scope=scope)
+        if media and scope["method"] == "OPTIONS" and not asks:
             await _preflight(path, scope, receive, send)
             return
 

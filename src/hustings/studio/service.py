@@ -55,6 +55,7 @@ from hustings.studio.tickets import (
     own_invitation,
 )
 from hustings.studio.urls import Urls
+from hustings.turn import read_relays
 
 log = structlog.get_logger()
 
@@ -84,6 +85,7 @@ class Studio:
         self.store = store
         self.clock = clock
         self.settings = settings
+        self.relays = read_relays(settings.turn, settings.turn_secret)
         self.urls = urls
         self.ids = ids
         self.board = Board()

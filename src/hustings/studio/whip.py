@@ -15,11 +15,13 @@ from starlette.responses import Response
 
 from hustings.bus.messages import SessionAnswer
 from hustings.errors import Refused
+from hustings.ids import new_id
 from hustings.studio.answers import problems
 from hustings.studio.auth import IsGuest, KnownSlug, TheStudio, content_type
 from hustings.studio.devices import TheMarks
 from hustings.studio.media import Coming
 from hustings.studio.service import Studio
+from hustings.turn import links
 
 router = APIRouter()
 
@@ -61,6 +63,16 @@ async def whip_offer(
     sdp = await _body(request, SDP)
     answer = await studio.speak(guest, Coming(sdp, when_connected=when == "connected"), marks)
     return _created(studio, "whip", slug, guest.participant_id, answer)
+
+
+@router.options("/whip/{slug}", status_code=204, response_class=Response, include_in_schema=False)
+async def whip_options(slug: KnownSlug, guest: IsGuest, studio: TheStudio) -> Response:
+    """The relays, for whoever must name them to his browser before there is an offer; only with a ticket
+    (RFC 9725 section 4.6)."""
+    headers = {"Allow": "POST, OPTIONS", "Accept-Post": SDP, "Cache-Control": "no-store"}
+    response = Response(status_code=204, headers=headers)
+    _name_relays(studio, response)
+    return response
 
 
 @router.patch(
@@ -121,7 +133,16 @@ def _created(studio: Studio, kind: str, slug: str, owner: str, answer: SessionAn
     name = studio.ids.name(kind, slug, owner, answer.session_id)
     etag = answer.etag.strip('"')
     headers = {"Location": f"/{kind}/{slug}/{name}", "ETag": f'"{etag}"', "Cache-Control": "no-store"}
-    return Response(answer.sdp, 201, headers, SDP)
+    response = Response(answer.sdp, 201, headers, SDP)
+    _name_relays(studio, response)
+    return response
+
+
+def _name_relays(studio: Studio, response: Response) -> None:
+    """Link headers with a name and a password of their own (RFC 9725 section 4.6). They are not logged."""
+    secret = studio.settings.turn_secret
+    for link in links(studio.relays, secret, new_id(), studio.clock.wall()) if studio.relays else ():
+        response.headers.append("Link", link)
 
 
 async def _trickle(studio: Studio, request: Request, session_id: str) -> Response:

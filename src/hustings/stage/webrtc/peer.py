@@ -16,14 +16,16 @@ import secrets
 import socket
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import libdatachannel as rtc
 
-from hustings.errors import Refused, Unavailable
-from hustings.stage.webrtc import sdp
+from hustings.errors import Corrupt, Refused, Unavailable
+from hustings.stage.webrtc import rtcp, sdp
 from hustings.stage.webrtc.rtp import LEVEL_URI, RtpStream, is_rtcp
+from hustings.turn import IceServer, read_relay
 
 Description: Any = rtc.Description  # type: ignore[attr-defined]  # hidden by an import in their stub
 
@@ -102,6 +104,17 @@ class HeldPort:
             _Peer.last_closed = time.monotonic()
 
 
+class Far(NamedTuple):
+    """What the other side said last of what we send it."""
+
+    at: float
+    """Monotonic time."""
+    lost: float
+    """Share of the packets since its report before that did not arrive, 0..1."""
+    round_trip: float | None
+    """Seconds; None until it has answered a report of ours."""
+
+
 class _Peer:
     """What both sides share."""
 
@@ -113,6 +126,9 @@ class _Peer:
         self._track: rtc.Track | None = track
         self.stream = stream
         """Counts and builds the packets we send."""
+        self.far: Far | None = None
+        self._reception = rtcp.Reception()
+        self._reporter = stream.ssrc or _new_ssrc()
         _open.add(self)
 
     @property
@@ -131,7 +147,7 @@ class _Peer:
                 return "closed"
 
     def receive(self) -> bytes | None:
-        """The next RTP packet that has arrived, or None. RTCP is left out (RFC 5761)."""
+        """The next RTP packet that has arrived, or None. RTCP is told apart (RFC 5761) and read here."""
         track = self._track
         if track is None:
             return None
@@ -139,9 +155,37 @@ class _Peer:
             data = track.receive()
             if data is None:
                 return None
-            if isinstance(data, bytes) and not is_rtcp(data):
+            if not isinstance(data, bytes):
+                continue
+            if not is_rtcp(data):
+                self._reception.take(data, time.monotonic())
                 return data
+            self._hear(data)
         return None
+
+    def _hear(self, data: bytes) -> None:
+        """RTCP of the other side. What cannot be read is passed over: it costs nobody anything."""
+        with contextlib.suppress(Corrupt):
+            reports = rtcp.read(data)
+            now = time.monotonic()
+            if reports.sender is not None:
+                self._reception.sender_report(reports.sender, now)
+            for block in reports.blocks:
+                if block.ssrc == self.stream.ssrc:
+                    self.far = Far(now, block.lost, rtcp.round_trip(block, now + rtcp.NTP_EPOCH))
+
+    def report(self) -> None:
+        """Tells the other side what arrived of its sound and how much we sent; to be called once a second
+        (RFC 3550 section 6.2 lets two that talk to one another do so at such intervals)."""
+        now = time.monotonic()
+        block = self._reception.block(now)
+        sent = self.stream.sent
+        # A clock of its own: reports need one that does not jump, and nobody sets his by it.
+        packet = rtcp.write(
+            self._reporter, block, sent=sent if sent.packets else None, ntp=now + rtcp.NTP_EPOCH
+        )
+        if block or sent.packets:
+            self.send(packet)
 
     def send(self, packet: bytes) -> bool:
         """Sends one RTP packet; False when it could not go out (not connected yet, closed, full)."""
@@ -201,8 +245,6 @@ class AnsweringPeer(_Peer):
             track = connection.add_track(
                 _audio(offer.mid, direction, offer.payload_type, offer.level_id, ssrc)
             )
-            # Sends receiver reports without any callback: the other side sees its loss and round trip.
-            track.set_media_handler(rtc.RtcpReceivingSession())
             peer = cls(connection, track, _stream(ssrc, offer.payload_type, offer.level_id))
             peer.offer = offer
             try:
@@ -241,13 +283,19 @@ class OffererPeer(_Peer):
         direction: Literal["sendonly", "sendrecv", "recvonly"],
         *,
         bind_address: str | None = None,
+        relays: Sequence[IceServer] = (),
+        relay_only: bool = False,
     ) -> OffererPeer:
-        """Makes an offer; `bind_address` keeps it on one interface. Raises Unavailable."""
-        connection = rtc.PeerConnection(_configuration(bind_address))
+        """Makes an offer; `bind_address` keeps it on one interface. `relays`: those by UDP are used, others
+        the library cannot; `relay_only`: and nothing else. Raises Unavailable."""
+        configuration = _configuration(bind_address)
+        configuration.ice_servers = [server for relay in relays if (server := _ice_server(relay))]
+        if relay_only:
+            configuration.ice_transport_policy = rtc.TransportPolicy.Relay
+        connection = rtc.PeerConnection(configuration)
         try:
             ssrc = 0 if direction == "recvonly" else _new_ssrc()
             track = connection.add_track(_audio("0", direction, OPUS_PAYLOAD_TYPE, LEVEL_ID, ssrc))
-            track.set_media_handler(rtc.RtcpReceivingSession())
             peer = cls(connection, track, _stream(ssrc, OPUS_PAYLOAD_TYPE, LEVEL_ID))
             connection.set_local_description(Description.Type.Offer)
             peer.offer = await _gathered(connection)
@@ -282,6 +330,18 @@ class OffererPeer(_Peer):
                     f"No media connection within {timeout:g} s; does a firewall block UDP to the server?"
                 )
             await asyncio.sleep(0.005)
+
+
+def _ice_server(server: IceServer) -> rtc.IceServer | None:
+    """For libdatachannel's ICE (libjuice), which speaks TURN over UDP only."""
+    relay = read_relay(server.url)
+    if relay.kind == "stun":
+        return rtc.IceServer(relay.host, relay.port)
+    if relay.kind == "turns" or relay.transport != "udp":
+        return None
+    return rtc.IceServer(
+        relay.host, relay.port, server.username, server.credential, rtc.IceServer.RelayType.TurnUdp
+    )
 
 
 def _configuration(bind_address: str | None) -> rtc.Configuration:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hustings.errors import Corrupt
+from hustings.stage.webrtc.rtcp import Sent
 
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """RFC 6464 section 4: one byte, V bit and level in -dBov."""
@@ -174,6 +175,12 @@ class RtpStream:
         self.level_id = level_id
         self._sequence = sequence & 0xFFFF
         self._timestamp = timestamp & 0xFFFF_FFFF
+        self._packets = self._octets = 0
+
+    @property
+    def sent(self) -> Sent:
+        """What was sent so far, and the timestamp of what comes next."""
+        return Sent(self._timestamp, self._packets, self._octets)
 
     def next(
         self, payload: bytes, samples: int = 960, *, marker: bool = False, level: int | None = None
@@ -193,6 +200,8 @@ class RtpStream:
             extensions=extensions,
         )
         self._sequence = self._sequence + 1 & 0xFFFF
+        self._packets += 1
+        self._octets += len(payload)
         self.skip(samples)
         return packet
 

@@ -11,10 +11,14 @@ const SHOWN = 4;
 /** None for this long and the studio is asked whether the stage still has us: one that was restarted is noticed
  * at once, and a bad network is not taken for it, s. */
 const QUIET = 0.5;
-/** The stage sends 50 packets a second, talking or not: none for this long and it has forgotten us, s. */
-const SILENCE = 2;
-/** A connection may recover by itself for this long, s. */
-const PATIENCE = 2;
+/** The stage sends 50 packets a second, talking or not: none for this long and another session is opened beside, s. */
+const SILENCE = 1.2;
+/** ... and none for so long by a WebSocket, which waits for what was lost: begun anew, s. */
+const SOCKET_SILENCE = 2;
+/** A silent session is given up for so long that sessions beside it come to nothing, s. */
+const SEEKING = 45;
+/** Sessions beside it that the studio took and that never stood: then it is not the moment, but the way. */
+const IN_VAIN = 2;
 /** A session that is not connected after this long will not be, s. */
 const SETTING_UP = 5;
 /** Sessions lost this soon after they stood, so many times in a row, mean that somebody else takes the seat. */
@@ -43,6 +47,8 @@ export class Seat {
     this._session = null;
     /** @type {MediaStreamTrack | null} */
     this._track = null;
+    /** The session that another one is being made beside. @type {import("./speaker_ways.js").Session | null} */
+    this._seeking = null;
     this._was = false;
     this._shortLives = 0;
     /** @type {SeatState} */
@@ -54,7 +60,14 @@ export class Seat {
     });
     window.addEventListener("pagehide", () => this._session?.close());
     window.addEventListener("pageshow", (event) => event.persisted && this._track && this._again(0));
-    window.addEventListener("online", () => ["reconnecting", "server"].includes(this.state) && this._again(0));
+    window.addEventListener("online", () => this._anotherNetwork());
+    const connection = /** @type {any} */ (navigator).connection;
+    let kind = connection?.type;
+    connection?.addEventListener?.("change", () => {
+      // It also changes with every estimate of the line's speed.
+      if (connection.type !== kind) this._anotherNetwork();
+      kind = connection.type;
+    });
   }
 
   /** @param {MediaStreamTrack} track */
@@ -74,6 +87,12 @@ export class Seat {
   /** The doors may have opened. */
   tryNow() {
     if (this.state === "doors" || this.state === "locked") this._again(0);
+  }
+
+  /** The machine has another address now, or one again: what stood may be dead without knowing it. */
+  _anotherNetwork() {
+    if (this._session && this._connectedAt && this.way === "webrtc") void this._seek(this._session);
+    else if (["reconnecting", "server"].includes(this.state)) this._again(0);
   }
 
   /** @param {MediaStreamTrack} track another microphone */
@@ -109,6 +128,7 @@ export class Seat {
     const track = this._track;
     if (!track) return;
     this._ways.rest();
+    this._seeking = null;
     this.way = this._ways.next;
     /** @type {import("./speaker_ways.js").Session} */
     const session = (this._session = this._ways.session({
@@ -153,24 +173,55 @@ export class Seat {
     } else if (state === "failed" || state === "closed") {
       // Replaced by a trial of the fast way that is about to say so.
       if ("replaced" in session && session.replaced && this._ways.trying) return;
-      this._broken();
-    } else if (state === "disconnected") {
-      setTimeout(() => this._session === session && session.state !== "connected" && this._broken(), PATIENCE * 1000);
+      if (this._seeking !== session) this._broken();
+    } else if (state === "disconnected" && this._connectedAt) {
+      void this._seek(session);
     }
   }
 
   /** WebRTC may work again one day; then it takes over, and nothing is missing. */
   _watchFastWay() {
-    this._ways.watch(() => this._track, (trial, listener) => {
-      const before = this._session;
-      this._session = trial;
-      this.way = "webrtc";
-      listener.sound = (stream) => this._session === trial && this._listener.sound(stream);
-      listener.state = (state) => this._session === trial && this._peerState(trial, state);
-      before?.close();
-      this._look(trial);
-      this._peerState(trial, "connected");
-    });
+    this._ways.watch(() => this._track, (trial, listener) => this._follow(trial, listener));
+  }
+
+  /** Another session stands and has the seat. @param {import("./whip.js").WhipSession} trial @param {import("./speaker_ways.js").SessionListener} listener */
+  _follow(trial, listener) {
+    const before = this._session;
+    this._session = trial;
+    this._seeking = null;
+    this.way = "webrtc";
+    listener.sound = (stream) => this._session === trial && this._listener.sound(stream);
+    listener.state = (state) => this._session === trial && this._peerState(trial, state);
+    // The stage has closed it already.
+    if (before && "abandon" in before) before.abandon();
+    else before?.close();
+    this._look(trial);
+    this._peerState(trial, "connected");
+  }
+
+  /**
+   * The session has fallen silent, or its network is another one: a new one is made beside it, again and again,
+   * until one of the two is heard. The old one is not waited for, which would take half a minute, nor given up:
+   * after a short black-out it is the first to be there again.
+   * @param {import("./speaker_ways.js").Session} session
+   */
+  async _seek(session) {
+    if (this._seeking === session || !this._track) return;
+    this._seeking = session;
+    this._set("reconnecting", { seconds: 0 });
+    let inVain = 0;
+    const sought = () => this._session === session && this._seeking === session && this._track;
+    for (const end = performance.now() + SEEKING * 1000; performance.now() < end;) {
+      const track = sought();
+      if (!track) return;
+      const how = await this._ways.beside(track, (trial, listener) => (sought() ? this._follow(trial, listener) : trial.close()));
+      if (how === "unconnected") inVain += 1;
+      if (how === "refused" || inVain >= IN_VAIN) break;
+      await new Promise((resolve) => setTimeout(resolve, 200 + 300 * Math.random()));
+    }
+    if (!sought()) return;
+    this._seeking = null;
+    this._broken();
   }
 
   /** @param {import("./speaker_ways.js").Session} session */
@@ -183,19 +234,30 @@ export class Seat {
       const figures = await session.measure().catch(() => null);
       if (this._session !== session || !figures) return;
       const now = performance.now();
-      if (figures.received > received) this._heardAt = now;
+      if (figures.received > received) this._heard(session, now);
       received = figures.received;
       if (looks++ % SHOWN === 0) this._listener.line(figures);
       const connected = session.state === "connected";
       const quiet = (now - (this._heardAt ?? now)) / 1000;
-      if (quiet > (connected ? SILENCE : SETTING_UP)) return this._broken();
+      if (this._seeking === session) return;
+      if (connected && this.way === "webrtc" && quiet > SILENCE) return void this._seek(session);
+      if (quiet > (connected ? SOCKET_SILENCE : SETTING_UP)) return this._broken();
       if (quiet < QUIET || !this._connectedAt || asking) return;
       asking = true;
       const fate = "fate" in session ? await session.fate() : "";
       asking = false;
-      if (!fate || this._session !== session) return;
-      this._broken(fate === "gone");
+      if (fate && this._session === session) this._broken(fate === "gone");
     }, LOOK);
+  }
+
+  /** @param {import("./speaker_ways.js").Session} session @param {number} now */
+  _heard(session, now) {
+    this._heardAt = now;
+    if (this._seeking !== session || session.state !== "connected") return;
+    // It lives: what is being made beside it is not needed.
+    this._seeking = null;
+    this._ways.rest();
+    this._set("on");
   }
 
   /** @param {boolean} [restarted] it is the stage that was restarted; nobody else has the seat */

@@ -1,7 +1,7 @@
 // Which way a speaker's sound takes: WebRTC, or a WebSocket where the network lets no UDP through. No UI.
 
 import { canUseSocket, SocketSession } from "./socket_speaker.js";
-import { WhipSession } from "./whip.js";
+import { reachable, WhipRefused, WhipSession } from "./whip.js";
 
 /** Until WebRTC is tried again beside the socket, s: at first, and at most. */
 const FIRST_TRY = 60;
@@ -11,6 +11,8 @@ const SETTLES = 3;
 /** A trial that has brought no sound by then will not, ms; and how often it is looked at. */
 const TRIAL = 8000;
 const LOOK = 250;
+/** The same for a session beside one that has fallen silent, ms: the network may fail once more meanwhile. */
+const BESIDE = 4000;
 /** So many sockets in a row that never stood: then WebRTC is not the worse way. */
 const SOCKETS_IN_VAIN = 2;
 
@@ -76,7 +78,7 @@ export class Ways {
     this._try = async () => {
       const microphone = track();
       if (this.forced || !microphone || this._trial) return;
-      if (!(await this._attempt(microphone, stands))) this._later();
+      if ((await this._attempt(microphone, stands)) !== "stands") this._later();
     };
     this._later();
   }
@@ -104,29 +106,46 @@ export class Ways {
     this._timer = setTimeout(() => void this._try?.(), SETTLES * 1000);
   }
 
-  /** @param {MediaStreamTrack} track @param {(trial: WhipSession, listener: SessionListener) => void} stands @returns {Promise<boolean>} */
-  async _attempt(track, stands) {
+  /**
+   * Another session beside the one there is, which has fallen silent: if it comes about, it has the seat.
+   * @param {MediaStreamTrack} track @param {(trial: WhipSession, listener: SessionListener) => void} stands
+   * @returns {Promise<"stands" | "refused" | "unconnected" | "nobody">} "nobody": there is no way to the studio
+   */
+  async beside(track, stands) {
+    if (this._trial) return "nobody";
+    if (!(await reachable(this._url))) return "nobody";
+    return this._attempt(track, stands, BESIDE);
+  }
+
+  /**
+   * @param {MediaStreamTrack} track @param {(trial: WhipSession, listener: SessionListener) => void} stands
+   * @param {number} [patience] ms
+   * @returns {Promise<"stands" | "refused" | "unconnected" | "nobody">}
+   */
+  async _attempt(track, stands, patience = TRIAL) {
+    let how = /** @type {"refused" | "unconnected" | "nobody"} */ ("unconnected");
     /** @type {MediaStream | null} */
     let heard = null;
     const listener = { sound: (/** @type {MediaStream} */ stream) => void (heard = stream), state: () => undefined };
     const trial = (this._trial = new WhipSession(`${this._url}?when=connected`, this._ticket, listener, this._device));
     try {
       await trial.open(track);
-      for (const end = performance.now() + TRIAL; performance.now() < end && this._trial === trial;) {
+      for (const end = performance.now() + patience; performance.now() < end && this._trial === trial;) {
         if (trial.state === "connected" && (await trial.measure()).received > 0) {
           this._trial = undefined;
           stands(trial, listener);
           if (heard) listener.sound(heard);
-          return true;
+          return "stands";
         }
         await new Promise((resolve) => setTimeout(resolve, LOOK));
       }
-    } catch {
+    } catch (error) {
       // The next time, perhaps.
+      how = error instanceof WhipRefused ? "refused" : "nobody";
     }
     trial.close();
     if (this._trial === trial) this._trial = undefined;
-    return false;
+    return how;
   }
 
   /** Whether a trial runs: a socket that was replaced meanwhile was replaced by it. */

@@ -1,11 +1,29 @@
 // WHIP, RFC 9725: one offer, one answer, and DELETE at the end. No UI, no reconnection.
 
+import { iceServers, policy } from "./ice_servers.js";
+import { LineRate } from "./line_rate.js";
+
 /** Bit/s the speaker's browser sends: speech in full band, with room for in-band error correction. */
 const BITRATE = 48_000;
 /** The same for original sound, where the browser changes nothing: music, or a good microphone with headphones. */
 const ORIGINAL_BITRATE = 96_000;
 /** Candidates are gathered this long before the offer goes out; on a server with one UDP port more adds nothing. */
 const GATHER_MS = 500;
+
+/** A network that is there answers within this time, ms: then an offer is worth making. */
+const PROBE = 1200;
+
+/**
+ * Whether there is a way to the studio at all, whatever it answers. A request that a black-out swallowed would
+ * be repeated by the kernel ever more seldom; this one is not waited for.
+ * @param {string} url of WHIP @returns {Promise<boolean>}
+ */
+export async function reachable(url) {
+  const answer = await fetch(new URL("/healthz", url.startsWith("/") ? location.href : url), {
+    mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(PROBE),
+  }).catch(() => null);
+  return answer !== null;
+}
 
 /** The studio said no. */
 export class WhipRefused extends Error {
@@ -62,7 +80,9 @@ export class WhipSession {
     this._closed = false;
     /** The studio took us: what is missing then is a connection. */
     this.answered = false;
-    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceTransportPolicy: policy() });
+    this._rate = new LineRate(BITRATE);
+    this._reported = 0;
     this.peer.addEventListener("track", ({ track, streams }) => {
       // What the stage sends is already buffered there; here as little as the network allows.
       listener.sound(streams[0] ?? new MediaStream([track]));
@@ -77,6 +97,10 @@ export class WhipSession {
    * @throws {WhipRefused} when the studio says no
    */
   async open(track) {
+    const relays = await iceServers(this._url, this._ticket);
+    if (this._closed) return;
+    if (relays.length) this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers: relays });
+    if (isOriginal(track)) this._rate = new LineRate(ORIGINAL_BITRATE);
     this._sender = this.peer.addTransceiver(track, { direction: "sendrecv", streams: [new MediaStream([track])] }).sender;
     await this.peer.setLocalDescription();
     await this._gathered();
@@ -125,6 +149,12 @@ export class WhipSession {
     return answer?.status === 404 ? "gone" : answer?.status === 410 ? "replaced" : "";
   }
 
+  /** Ends it here only: another session has taken the seat. */
+  abandon() {
+    this._location = "";
+    this.close();
+  }
+
   /** Ends it here at once and tells the stage, also while the page goes away. */
   close() {
     if (this._closed) return;
@@ -141,10 +171,31 @@ export class WhipSession {
       if (report.type === "remote-inbound-rtp") {
         figures.rtt = report.roundTripTime ?? figures.rtt;
         figures.loss = report.fractionLost ?? figures.loss;
+        this._follow(report);
       }
       if (report.type === "candidate-pair" && report.nominated) figures.rtt ??= report.currentRoundTripTime ?? null;
     });
     return figures;
+  }
+
+  /**
+   * What the stage says of our sound, about once a second: fewer bits where the line is full. Opus' error
+   * correction follows the loss by itself, in the browser.
+   * @param {any} report remote-inbound-rtp
+   */
+  _follow(report) {
+    const reports = report.roundTripTimeMeasurements ?? report.timestamp;
+    if (reports === this._reported) return;
+    this._reported = reports;
+    if (this._rate.take(report.fractionLost ?? 0, report.roundTripTime ?? null, performance.now() / 1000)) void this._spend();
+  }
+
+  async _spend() {
+    const parameters = this._sender?.getParameters();
+    // Firefox knows no encodings of a sender before it has sent.
+    if (!this._sender || !parameters?.encodings?.length) return;
+    parameters.encodings[0].maxBitrate = this._rate.bitrate;
+    await this._sender.setParameters(parameters).catch(() => undefined);
   }
 
   _delete() {
