@@ -21,6 +21,7 @@ from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
+from hustings.store.tokens import kept_secret
 from hustings.supervisor.child import Child, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 
 _up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
 
+GATE_KEY = "HUSTINGS_GATE_KEY"
 SILENT_FOR = 30.0
 """Seconds without a metrics message after which a role that was ready counts as hung."""
 PATIENCE = {"edge": 10.0, "certificates": 3.0, "studio": 6.0, "scribe": 3.0, "stage": 6.0, "bus": 3.0}
@@ -90,11 +92,12 @@ class Supervisor:
             "studio": command("studio"),
             **{f"edge-{index}": command("edge", str(index)) for index in range(edges)},
         }
-        # The store's keys are for who reads recordings.
-        keyless = dict.fromkeys(KEYS, "")
+        # The store's keys are for who reads recordings, the gate's for who opens it.
+        keyless = dict.fromkeys((*KEYS, GATE_KEY), "")
+        keyed = environment | {GATE_KEY: settings.gate_key or kept_secret(settings.data, "gate-key")}
         children = {
             name: Child(
-                *(name, argv, environment | keyless if name == "stage" else environment),
+                *(name, argv, environment | keyless if name == "stage" else keyed),
                 *(self._logs, self._clock),
             )
             for name, argv in commands.items()
@@ -308,6 +311,7 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
     values["studio_url"] = settings.studio_url or doors["studio"].local_url
     values["studio"] = doors["studio"].local_url
     values.pop("token")  # for commands only
+    values["gate_key"] = ""  # for studio and edges only
     return {f"HUSTINGS_{name.upper()}": str(value) for name, value in values.items()}
 
 
