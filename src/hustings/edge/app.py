@@ -91,6 +91,7 @@ class Edge:
         )
         self.keeper = make_keeper(settings, self.gate.total, clock, self.metrics)
         self.load = self.keeper.shedding.load
+        self.place = self.keeper.place
         self.bus = bus
         self.book = RoomBook(self._room_changed, self._room_removed, self._room_happened, self._room_reacted)
         self.channels: dict[str, Channel] = {}
@@ -228,10 +229,6 @@ class Edge:
         self.deadlines.tick(now)
         self.replay.tick(now)
 
-    def place(self) -> bytes:
-        """The header line that lets a listener come back before others."""
-        return self.keeper.place()
-
     def date(self) -> bytes:
         """The Date header line (RFC 9110 6.6.1), made once a second, and what else every reply has."""
         second = int(self.clock.wall())
@@ -291,9 +288,10 @@ class Edge:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def refusal(self, verdict: Verdict, request: Request) -> Reply | None:
+    def refusal(self, connection: Connection, verdict: Verdict, request: Request) -> Reply | None:
         """What a connection over a cap is told; None: it may stay, by an invitation."""
-        if verdict is Verdict.FULL and self.keeper.invited(request) and self.gate.let_in(verdict):
+        full = verdict is Verdict.FULL
+        if full and self.keeper.invited(request, connection.visitor(request)) and self.gate.let_in(verdict):
             return None
         return self.keeper.turned_away(request, 429 if verdict is Verdict.CROWDED else 503)
 

@@ -37,7 +37,7 @@ class Door(Protocol):
         """Answers now or later by `connection.reply` or `connection.listen`."""
         ...
 
-    def refusal(self, verdict: Verdict, request: Request) -> Reply | None:
+    def refusal(self, connection: Connection, verdict: Verdict, request: Request) -> Reply | None:
         """What a connection over a cap is told; None: it is let in all the same, and counted so."""
         ...
 

@@ -35,6 +35,9 @@ AHEAD_OF_CLOCK = 5.0
 """Seconds another machine's clock may be ahead of ours."""
 USES: dict[str, int] = {"waiting": 12, "tested": 12, "inside": 6, "pass": 50}
 """How often a place lets in: a page, its sound, and some lost lines."""
+GUESTS = 1000
+GUEST_FOR = 120.0
+"""Seconds for which an address with a pass has connections beyond the cap, and how many are remembered."""
 JOINS = (20.0, 20_000.0)
 PAGES = (50.0, 50_000.0)
 """Let in a second at least and at most, while others wait."""
@@ -84,6 +87,7 @@ class Doorkeeper:
             "page": Pace(least=PAGES[0], most=PAGES[1]),
         }
         self._uses = Uses()
+        self._guests: dict[str, float] = {}
         self._ticked = clock.monotonic()
         self._asked: dict[Doorway, int] = dict.fromkeys(self.lobbies, 0)
         metrics.waiting = lambda: {door: lobby.waiting for door, lobby in self.lobbies.items()}
@@ -162,10 +166,18 @@ class Doorkeeper:
         wait = self._returns.after(self._clock.wall(), WAVE / 2)
         return lobby_reply(Told(token, wait).fields(), request, status, close=True)
 
-    def invited(self, request: Request) -> bool:
-        """Whether a valid pass comes with it."""
+    def invited(self, request: Request, visitor: str) -> bool:
+        """Whether a valid pass comes with it, or came from this address a moment ago: with the page come its
+        scripts and pictures, over connections of their own."""
+        now = self._clock.monotonic()
         place = self.tokens.read(_parameters(request).get("place", ""))
-        return place is not None and place.kind == "pass" and self._passes(place)
+        if place is not None and place.kind == "pass" and self._passes(place):
+            self._guests.pop(visitor, None)
+            self._guests[visitor] = now
+            if len(self._guests) > GUESTS:
+                del self._guests[next(iter(self._guests))]
+            return True
+        return bool(visitor) and now - self._guests.get(visitor, -math.inf) <= GUEST_FOR
 
     def place(self) -> bytes:
         """The header line that lets a listener come back before others when his line breaks."""

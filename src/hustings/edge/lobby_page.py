@@ -27,7 +27,7 @@ _CROWDED, _CLOSE = (
     "Too many connections from one address; close some, then ask again.",
 )
 SPOKEN = (
-    *("ahead.one", "ahead.other", "first", "unknown", "next", "asking", "test", "tested", "turn", "lost"),
+    *("ahead_one", "ahead_other", "first", "unknown", "next", "asking", "test", "tested", "turn", "lost"),
 )
 """Texts that the script says."""
 
@@ -78,7 +78,7 @@ def _ahead(texts: dict[str, str], ahead: object) -> str:
         return texts["lobby.unknown"]
     if not ahead:
         return texts["lobby.first"]
-    return texts[f"lobby.ahead.{'one' if ahead == 1 else 'other'}"].replace("{n}", str(ahead))
+    return texts[f"lobby.ahead_{'one' if ahead == 1 else 'other'}"].replace("{n}", str(ahead))
 
 
 @cache

@@ -295,7 +295,9 @@ class Connection(asyncio.Protocol):
                 self.reply(problem(500, "Internal error", "See the server's log.", close=True))
 
     def _refusal(self, request: Request) -> Reply | None:
-        refused = None if self._verdict is Verdict.WELCOME else self.door.refusal(self._verdict, request)
+        refused = (
+            None if self._verdict is Verdict.WELCOME else self.door.refusal(self, self._verdict, request)
+        )
         if refused is None:
             self._verdict = Verdict.WELCOME
         return refused

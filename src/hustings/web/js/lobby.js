@@ -18,7 +18,7 @@
   function sayAhead(now) {
     if (!Number.isInteger(now.ahead)) say("ahead", "unknown");
     else if (now.ahead === 0) say("ahead", "first");
-    else say("ahead", now.ahead === 1 ? "ahead.one" : "ahead.other", { n: now.ahead.toLocaleString(lang) });
+    else say("ahead", now.ahead === 1 ? "ahead_one" : "ahead_other", { n: now.ahead.toLocaleString(lang) });
   }
 
   /** Loading the page again keeps the place. @param {string} place */
