@@ -153,6 +153,16 @@ def test_a_flood_of_places_costs_no_memory_and_no_time() -> None:
     assert len(lobby._waiting) <= KEPT / 0.25
 
 
+def test_a_clock_set_back_does_not_open_the_door_for_all() -> None:
+    lobby = Lobby(Returns(random.Random(8).random))
+    lobby.tick(5_000.0, TICK, closed=True, rate=4)
+    for _ in range(50):
+        lobby.wait(5_000.1, 5_000.1)
+    lobby.tick(1_400.0, TICK, closed=True, rate=4)
+    assert sum(lobby.enter(1_400.1 + each / 100) for each in range(100)) <= 2
+    assert sum(lobby.enter(5_000.1) for _ in range(100)) <= 2
+
+
 def test_what_a_waiting_one_is_told_is_about_true() -> None:
     lobby = Lobby(Returns(random.Random(7).random))
     lobby.tick(100.0, TICK, closed=True, rate=10)

@@ -133,7 +133,7 @@ async def test_an_edge_gives_up_inputs_then_joins_then_pages_and_sound_goes_on(
     assert answers(Level.PAGES) == (503, 503, 503)
     shed = house.edge.metrics.shed
     assert shed["input"] == 3
-    assert (shed["join"], shed["page"]) == (2, 1)
+    assert (shed["join"], shed["page"]) == (3, 1)
     before = len(listener.transport.taken)
     house.produce(8)
     assert len(listener.transport.taken) > before, "who listens hears on"

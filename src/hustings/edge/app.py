@@ -312,9 +312,8 @@ class Edge:
             connection.reply(resource.reply(request))
             return
         path = request.path
-        waits = self.keeper.closed("page") and is_page(path) and self.keeper.refuse("page", request)
-        if waits:
-            connection.reply(waits)
+        if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
+            connection.reply(refused)
             return
         if path.startswith(b"/r/"):
             self._room(connection, request, path[3:].split(b"/"))

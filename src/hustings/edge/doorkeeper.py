@@ -134,10 +134,6 @@ class Doorkeeper:
         self._metrics.shed["input"] += shed
         return shed
 
-    def closed(self, door: Doorway) -> bool:
-        """Whether there is a queue at this door."""
-        return not self.lobbies[door].open
-
     def refuse(self, door: Doorway, request: Request) -> Reply | None:
         """What one who has to wait is told; None: he goes in."""
         self._asked[door] += 1

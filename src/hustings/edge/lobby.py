@@ -97,6 +97,10 @@ class Lobby:
                 return
             self.front = self.since = now
             self._turns = self._promised = 0.0
+        if self.front > now + SLOT:
+            # The clock was set back: those who waited by the old one are let in by turns like newcomers.
+            self.front = now
+            self._waiting.clear()
         # While it empties the rate does not fall, or the last ones would wait longer and longer.
         self.rate = rate if closed else max(rate, self.rate, self.waiting / EMPTY_WITHIN)
         self._room = room
