@@ -251,6 +251,19 @@ def lateness(server: Server) -> dict[float, float]:
     return found
 
 
+def replies(server: Server) -> dict[str, float]:
+    """What the edges have answered so far, by HTTP status. Roles report every two seconds: waits for a report
+    that is newer than the call."""
+    time.sleep(2.5)
+    text = httpx.get(server.metrics_url, trust_env=False, timeout=10.0).text
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "hustings_edge_replies_total":
+                found[sample.labels["status"]] = found.get(sample.labels["status"], 0.0) + sample.value
+    return found
+
+
 def late_p99(before: dict[float, float], after: dict[float, float]) -> float:
     """Milliseconds: the upper bound of the bucket in which the 99th percentile of the ticks between lies."""
     counts = {bound: after[bound] - before.get(bound, 0.0) for bound in sorted(after)}

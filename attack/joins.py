@@ -71,3 +71,44 @@ def flood(door: Address, seconds: float, rate: int) -> dict[str, Any]:
     made = len(crowd.visitors)
     crowd.close()
     return {"made": made, "held_at_the_end": held, "errors": dict(crowd.errors)}
+
+
+def churn(door: Address, path: str, at_once: int, seconds: float, first: int = 0) -> dict[str, Any]:
+    """`at_once` visitors, each of whom joins, hears the first sound, leaves and is followed by another: how
+    many heard it, were refused, how, and were never answered. `first`: number of the first one's address."""
+    raise_descriptor_limit()
+    crowd = Crowd(door, keep=65_536)
+    request = f"GET {path} HTTP/1.1\r\nHost: attack\r\nUser-Agent: attack\r\n\r\n".encode()
+    found = {"heard": 0, "503": 0, "429": 0, "other": 0, "unanswered": 0}
+    begun, number = time.monotonic(), first
+
+    def connected(visitor: Visitor) -> None:
+        crowd.send(visitor, request)
+
+    def came(visitor: Visitor) -> None:
+        if visitor.state:
+            return
+        if has_sound(visitor.data):
+            visitor.state = "heard"
+        elif (code := status(visitor.data)) not in (0, 200):
+            visitor.state = str(code) if code in (503, 429) else "other"
+        elif visitor.ended_at:
+            visitor.state = "other"
+        else:
+            return
+        found[visitor.state] += 1
+        crowd.leave(visitor)
+
+    while time.monotonic() - begun < seconds:
+        if len(crowd.visitors) > 2 * at_once:
+            crowd.visitors = [visitor for visitor in crowd.visitors if not visitor.ended_at]
+        here = sum(1 for visitor in crowd.visitors if not visitor.ended_at)
+        for _ in range(at_once - here):
+            crowd.enter(source(number), connected)
+            number += 1
+        crowd.turn(0.05, came)
+    took = time.monotonic() - begun
+    late = [each for each in crowd.visitors if not each.ended_at and time.monotonic() - each.began > PATIENCE]
+    found["unanswered"] = len(late)
+    crowd.close()
+    return {**found, "seconds": took, "errors": dict(crowd.errors)}

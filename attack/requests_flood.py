@@ -32,3 +32,8 @@ def ask(url: str, connections: int, seconds: int) -> Answered:
     share = int(bad[1]) / max(1, int(total[1])) if bad is not None else 0.0
     failed = sum(int(each) for each in errors.groups()) if errors is not None else 0
     return Answered(float(rate[1]) * (1 - share), float(rate[1]) * share, failed)
+
+
+def mean(one: Answered, other: Answered) -> Answered:
+    """Of two runs of the same length."""
+    return Answered((one.good + other.good) / 2, (one.refused + other.refused) / 2, one.failed + other.failed)

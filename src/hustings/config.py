@@ -77,6 +77,18 @@ class Settings(BaseSettings):
     program_bitrate: int = Field(default=64_000, ge=16_000, le=256_000, description="Opus program bit/s.")
     aac_bitrate: int = Field(default=96_000, ge=32_000, le=256_000, description="AAC program bit/s.")
     listeners: int = Field(default=0, ge=0, description="Connections per edge; 0: from the descriptor limit.")
+    edge_memory: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Megabytes of memory an edge may use before newcomers wait; "
+        "0: its share of half of what is free at the start.",
+    )
+    gate_key: str = Field(
+        default="",
+        description="Secret that signs places in the lobby and passes of the invited, the same for all edges "
+        "and the studio; empty: `serve` makes one in `keys/`.",
+    )
     per_address: int = Field(default=200, ge=1, description="Connections per address (IPv6: /64) and edge.")
     proxies: str = Field(
         default="",

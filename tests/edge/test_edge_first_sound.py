@@ -7,6 +7,7 @@ from edge_fakes import BROADCAST, CODECS
 from edge_memory import House
 
 from hustings.bus import subjects
+from hustings.edge.shedding import Level
 
 
 def send(house: House, *, silent: bool) -> None:
@@ -60,5 +61,6 @@ async def test_an_edge_says_how_it_carries_its_load(house: House) -> None:
     assert house.edge.audience("e").load == ""
     house.edge.load.batch = 2
     assert house.edge.audience("e").load == "widened"
-    house.edge.load.refusing = True
+    house.edge.keeper.shedding.level = Level.LOBBY
+    house.step(0.25)
     assert house.edge.audience("e").load == "refusing"

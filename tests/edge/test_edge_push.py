@@ -348,14 +348,15 @@ async def test_batches_grow_under_load_and_lose_nothing(house: House) -> None:
     assert media_seqs(records(joiner)[0]) == [3, 4, 5, 6, 7, 8, 9]
 
 
-async def test_overloaded_edges_refuse_newcomers_only(house: House) -> None:
+async def test_full_edges_refuse_newcomers_only(house: House) -> None:
     await house.live(6)
     client = house.client()
     client.get("/r/hall/live")
-    house.edge.load.refusing = True
+    house.edge.keeper.capacity.places["descriptors"] = 1
+    house.step(0.25)
     answer = house.client().ask("/r/hall/live")
     assert answer.status == 503
-    assert 4 <= int(answer.headers["retry-after"]) <= 15
+    assert 1 <= int(answer.headers["retry-after"]) <= 15
     house.produce()
     assert media_seqs(records(client)[0])[-1] == 6
     assert house.edge.metrics.refused["load"] == 1

@@ -1,8 +1,8 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, edit, replay or sheets (default all); the pictures stay in FOLDER.
-A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark German, and below
-each the same at 360 px. docs/states.md lists the sheets; a test compares.
+PART is listener, console, server, desk, edit, replay, lobby or sheets (default all); pictures stay in
+FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark German,
+and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import console_screens
 import console_troubles
 import edit_fake
 import listener_pages
+import lobby_fake
 import replay_door
 from console_fake import context_of
 from desk_support import PASSWORD, Door, studio_door
@@ -80,6 +81,7 @@ def sheets() -> list[str]:
         *(_desk_sheet(state) for state in DESK),
         *edit_fake.STATES,
         *REPLAY,
+        *lobby_fake.STATES,
     ]
 
 
@@ -307,6 +309,19 @@ def _replay_states(browser: Browser, data: Path, folder: Path, states: list[str]
                         context.close()
 
 
+def lobby(folder: Path, only: list[str]) -> None:
+    """The page of those who have to wait."""
+    with chromium() as browser:
+        for state in only or lobby_fake.STATES:
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    context = context_of(browser, width, scheme, lang)
+                    page = context.new_page()
+                    lobby_fake.arrange(page, state, lang)
+                    _shot(page, folder, state, width, scheme, lang)
+                    context.close()
+
+
 @contextmanager
 def _voice() -> Iterator[Path]:
     """What a microphone hears."""
@@ -397,6 +412,7 @@ PARTS = {
     "desk": desk,
     "edit": edit,
     "replay": replay,
+    "lobby": lobby,
 }
 
 

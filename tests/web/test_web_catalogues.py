@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import hustings
+from hustings.edge.lobby_page import SPOKEN
 from hustings.edge.static import EXCERPTS
 
 PACKAGE = Path(hustings.__file__).parent
@@ -52,6 +53,7 @@ COMPOSED = {
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),
     "app.language.": LANGUAGES,
+    "lobby.": (*SPOKEN, "title", "lead", "crowded", "stay", "invited", "noscript"),
     "feed.": ("planned", "cancelled", "live", "recorded", "of_host", "all"),
     "desk.": (
         *(

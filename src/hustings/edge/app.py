@@ -33,6 +33,7 @@ from hustings.edge.counter import HlsAudience, Visitors
 from hustings.edge.deadlines import Deadlines
 from hustings.edge.filled import FilledPages
 from hustings.edge.gate import Gate, Verdict, descriptor_cap
+from hustings.edge.gatehouse import make_keeper
 from hustings.edge.http import (
     Reply,
     Request,
@@ -43,8 +44,8 @@ from hustings.edge.http import (
 )
 from hustings.edge.input import DOORS, Inputs
 from hustings.edge.input_outbox import Outbox
-from hustings.edge.load import Load
-from hustings.edge.methods import only_post, other_method
+from hustings.edge.kernel import resident_bytes
+from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import FILES, RoomPages, own_reply
 from hustings.edge.protocol import Connection
@@ -77,6 +78,7 @@ class Edge:
         call_soon: Callable[[Callable[[], None]], object],
         static: StaticFiles | None = None,
         thread_time: Callable[[], float] = time.thread_time,
+        resident: Callable[[], int] = resident_bytes,
     ) -> None:
         self.clock = clock
         self.metrics = Metrics()
@@ -88,7 +90,9 @@ class Edge:
         self.proxies = frozenset(
             address_key(each.strip()) for each in settings.proxies.split(",") if each.strip()
         )
-        self.load = Load()
+        self.keeper = make_keeper(settings, self.gate.total, clock, self.metrics)
+        self.load = self.keeper.shedding.load
+        self.place = self.keeper.place
         self.bus = bus
         self.book = RoomBook(self._room_changed, self._room_removed, self._room_happened, self._room_reacted)
         self.channels: dict[str, Channel] = {}
@@ -117,7 +121,9 @@ class Edge:
             roots=(settings.data, *([Path(settings.record_spare)] if settings.record_spare else [])),
         )
         self._thread_time = thread_time
+        self._resident = resident
         self._sampled = (clock.monotonic(), thread_time())
+        self._written = 0
         self._late = 0.0
         self._second = -1
         self._date = b""
@@ -200,6 +206,8 @@ class Edge:
         at, used = self._sampled
         if now - at >= 1.0:
             self._sample(now, at, used)
+        listeners = self._listeners()
+        self.keeper.tick(self.gate.inside, listeners["push"], listeners["stream"])
         for slug in list(self.channels):
             channel = self.channels[slug]
             channel.tick(now, wall)
@@ -208,14 +216,17 @@ class Edge:
 
     def _sample(self, now: float, at: float, used: float) -> None:
         """Once a second: how loaded we are, whose deadline is over."""
-        thread_time = self._thread_time()
-        share = (thread_time - used) / (now - at)
+        thread_time, metrics = self._thread_time(), self.metrics
+        spent = thread_time - used
+        share = spent / (now - at)
         self._sampled = (now, thread_time)
-        self.load.update(share, self._late)
-        self.metrics.cpu_share = share
-        self.metrics.lag = self._late
-        self.metrics.batch = self.load.batch
-        self._late = 0.0
+        self.keeper.shedding.update(share, max(self._late, metrics.late))
+        writes, self._written = metrics.writes - self._written, metrics.writes
+        self.keeper.capacity.sample(now, cpu_seconds=spent, writes=writes, resident=self._resident())
+        self.keeper.second()
+        metrics.cpu_share, metrics.lag, metrics.batch_late = share, self._late, metrics.late
+        metrics.batch, metrics.level = self.load.batch, int(self.keeper.shedding.level)
+        self._late = metrics.late = 0.0
         self.deadlines.tick(now)
         self.replay.tick(now)
 
@@ -235,7 +246,7 @@ class Edge:
             edge_id=edge_id,
             wall_clock=self.clock.wall(),
             listening={slug: doors for slug, doors in listening.items() if any(doors.values())},
-            load="refusing" if self.load.refusing else "widened" if self.load.batch > 1 else "",
+            load="refusing" if self.keeper.refusing else "widened" if self.load.batch > 1 else "",
         )
 
     def first_sounds(self, edge_id: str) -> list[FirstSound]:
@@ -284,18 +295,12 @@ class Edge:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def refusal(self, verdict: Verdict, request: Request) -> Reply:
-        """What a connection over a cap is told."""
-        if request.wants_html:
-            return own_reply(429 if verdict is Verdict.CROWDED else 503, "full", request, close=True)
-        if verdict is Verdict.CROWDED:
-            detail = f"At most {self.gate.per_address} connections from one address; close some first."
-            return problem(429, "Too many connections", detail, retry_after(5, 20), close=True)
-        return self._full()
-
-    def _full(self) -> Reply:
-        detail = "This server holds as many listeners as it can; try again in a moment."
-        return problem(503, "Full", detail, retry_after(4, 15), close=True)
+    def refusal(self, connection: Connection, verdict: Verdict, request: Request) -> Reply | None:
+        """What a connection over a cap is told; None: it may stay, by an invitation."""
+        full = verdict is Verdict.FULL
+        if full and self.keeper.invited(request, connection.visitor(request)) and self.gate.let_in(verdict):
+            return None
+        return self.keeper.turned_away(request, 429 if verdict is Verdict.CROWDED else 503)
 
     def handle(self, connection: Connection, request: Request) -> None:
         """Answers one request, now or later."""
@@ -314,6 +319,9 @@ class Edge:
             connection.reply(resource.reply(request))
             return
         path = request.path
+        if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
+            connection.reply(refused)
+            return
         if path.startswith(b"/r/"):
             self._room(connection, request, path[3:].split(b"/"))
         elif path == b"/":
@@ -328,6 +336,8 @@ class Edge:
             connection.reply(reply if reply is not None else self._not_found(request))
         elif path == b"/healthz":
             connection.reply(self._health())
+        elif path == b"/lobby":
+            connection.reply(self.keeper.asked(request))
         else:
             connection.reply(self._not_found(request))
 
@@ -337,7 +347,10 @@ class Edge:
         if len(parts) != 4 or parts[1] != b"r" or parts[3] not in DOORS:
             return None
         if not self.book.loaded:
-            return self._full()
+            return self.keeper.turned_away(request, 503)
+        if self.keeper.sheds_input():
+            detail = "This server has to do with keeping the sound going; send it again later."
+            return problem(503, "Not now", detail, retry_after(10, 30))
         slug, door = parts[2].decode("latin-1"), parts[3].decode()
         return self._inputs.handle(slug, door, request, connection.visitor(request))
 
@@ -363,14 +376,14 @@ class Edge:
             return reply
         if not self.book.loaded:
             # Started a moment ago: nobody should read "no such room" about a room that exists.
-            return own_reply(503, "full", request) if request.wants_html else self._full()
+            return self.keeper.turned_away(request, 503)
         return self._not_found(request, "no_room" if slug else "no_page")
 
     def _file(self, request: Request, slug: str, name: bytes) -> Reply:
         """What the studio gave for /r/{slug}/{name}."""
         pages = self._pages.get(slug)
         if pages is None and not self.book.loaded:
-            return self._full()  # started a moment ago: a feed that is there must not be missed for good
+            return self.keeper.turned_away(request, 503)  # a feed that is there must not be missed for good
         if pages is None:
             return self._not_found(request, "no_page" if slug.startswith("@") else "no_room")
         reply = pages.page(request, "embed") if name == b"embed" else pages.file(name, request)
@@ -442,14 +455,14 @@ class Edge:
             detail = "Nothing is on the air in this room; state.json says when it begins."
             connection.reply(problem(409, "Not on the air", detail, retry_after(5, 15)))
             return False
-        if self.load.refusing and request.method == b"GET":
-            self.metrics.refused["load"] += 1
-            connection.reply(self._full())
+        refused = self.keeper.refuse("join", request) if request.method == b"GET" else None
+        if refused is not None:
+            connection.reply(refused)
             return False
         if connection.proxied and (visitor := connection.visitor(request)):
             if not self.gate.claim(visitor):
                 self.metrics.refused["crowded"] += 1
-                connection.reply(self.refusal(Verdict.CROWDED, request))
+                connection.reply(self.keeper.turned_away(request, 429))
                 return False
             connection.claimed = visitor
         return True
@@ -473,6 +486,13 @@ class Edge:
             detail = "Nothing is on the air in this room; state.json says when it begins."
             connection.reply(problem(404, "Not on the air", detail, retry_after(5, 15)))
             return
+        if path == [b"index.m3u8"] and self.keeper.refusing:
+            # Whoever takes parts already may look at the list again; newcomers begin with it.
+            visitor, now = self._visitors.of(connection, request), self.clock.monotonic()
+            refused = None if channel.audience.knows(visitor, now) else self.keeper.refuse("join", request)
+            if refused is not None:
+                connection.reply(refused)
+                return
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
         elif path[-1] != b"index.m3u8":

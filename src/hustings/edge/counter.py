@@ -33,6 +33,10 @@ class HlsAudience:
         if visitor in self._seen or len(self._seen) < HLS_CAP:
             self._seen[visitor] = now
 
+    def knows(self, visitor: int, now: float) -> bool:
+        """Whether `visitor` listens: has taken media within HLS_WITHIN."""
+        return now - self._seen.get(visitor, float("-inf")) <= HLS_WITHIN
+
     def count(self, now: float) -> int:
         """Visitors within HLS_WITHIN; forgets the others."""
         self._seen = {visitor: at for visitor, at in self._seen.items() if now - at <= HLS_WITHIN}

@@ -85,6 +85,7 @@ class Fanout:
         self._batches: deque[_Batch] = deque()
         self._number = 0
         self._turning = False
+        self._begun = 0.0
 
     def __len__(self) -> int:
         return sum(len(shard.sinks) for shard in self._shards) + len(self._slow)
@@ -104,6 +105,7 @@ class Fanout:
             return
         self._batches.append(_Batch(self._number, data))
         if not self._turning:
+            self._begun = self._now()
             self._turn()
 
     def _turn(self) -> None:
@@ -122,6 +124,7 @@ class Fanout:
                 self._batches.popleft()
         else:
             self._batches.clear()
+            self._metrics.late = max(self._metrics.late, self._now() - self._begun)
 
     def _bring(self, shard: _Shard) -> None:
         pending = [batch.data for batch in self._batches if batch.number > shard.done]
@@ -135,6 +138,7 @@ class Fanout:
             for write in writes:
                 write(data)
             self._metrics.sent[self._door] += len(data) * len(writes)
+            self._metrics.writes += len(writes)
 
     def flush(self) -> None:
         """Brings all shards up to date now."""

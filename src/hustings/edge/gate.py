@@ -14,6 +14,8 @@ RESERVED_DESCRIPTORS = 128
 """Descriptors kept for the bus, listening sockets, files and the refused who linger."""
 LINGERING = 256
 """Connections over the cap that still get a sentence; beyond these they are cut at once."""
+INVITED = 64
+"""Connections over the cap for who is invited or hosts, once that has been read."""
 
 
 class Verdict(enum.Enum):
@@ -37,7 +39,7 @@ def descriptor_cap(wanted: int) -> int:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    possible = max(soft - RESERVED_DESCRIPTORS - LINGERING, 16)
+    possible = max(soft - RESERVED_DESCRIPTORS - LINGERING - INVITED, 16)
     return min(wanted, possible) if wanted else possible
 
 
@@ -84,6 +86,14 @@ class Gate:
         else:
             self.lingering -= 1
         self._uncount(key)
+
+    def let_in(self, verdict: Verdict) -> bool:
+        """Whether one who was told there is no place gets one all the same; from then on he was welcome."""
+        if verdict is not Verdict.FULL or self.inside >= self.total + INVITED:
+            return False
+        self.lingering -= 1
+        self.inside += 1
+        return True
 
     def _uncount(self, key: str) -> None:
         left = self._by_address[key] - 1

@@ -1,8 +1,8 @@
 """How loaded this edge is, and what it does about it before it refuses anybody.
 
 Pure. Every write to a listener costs the same whether it holds one chunk or four, so under load push
-batches grow from 200 to 400 to 800 ms: half and a quarter of the writes. Only when that is not enough
-are newcomers asked to come back in a moment; nobody who listens is ever dropped for load.
+batches grow from 200 to 400 to 800 ms: half and a quarter of the writes. What is given up when that is not
+enough says shedding.py; nobody who listens is ever dropped for load.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ WIDEN_ABOVE = 0.75
 """Share of one core at which batches grow."""
 NARROW_BELOW = 0.30
 """Share at which they shrink again: below half of WIDEN_ABOVE, or they would swing."""
-REFUSE_ABOVE = 0.92
-"""Share at which, with the widest batches, newcomers are refused."""
 LAG_ABOVE = 0.25
 """Seconds a tick may come late before that counts as load by itself."""
 WIDEN_AFTER = 2
@@ -26,7 +24,6 @@ class Load:
 
     def __init__(self) -> None:
         self.batch = 1
-        self.refusing = False
         self._high = 0
         self._low = 0
 
@@ -36,10 +33,14 @@ class Load:
         low = cpu_share < NARROW_BELOW and lag < LAG_ABOVE / 2
         self._high = self._high + 1 if high else 0
         self._low = self._low + 1 if low else 0
-        self.refusing = self.batch == WIDEST and self._high > WIDEN_AFTER and cpu_share > REFUSE_ABOVE
         if self._high >= WIDEN_AFTER and self.batch < WIDEST:
             self.batch *= 2
             self._high = 0
         elif self._low >= NARROW_AFTER and self.batch > 1:
             self.batch //= 2
             self._low = 0
+
+    def widest(self) -> None:
+        """At once: there is no time for steps."""
+        self.batch = WIDEST
+        self._high = self._low = 0

@@ -1,4 +1,4 @@
-"""What is answered to requests that are neither GET nor HEAD."""
+"""What kind of address it is: what is answered to requests that are neither GET nor HEAD; what is a page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ _BELOW: Final = frozenset(
 """What can be asked for below a room's address."""
 
 
+def is_page(path: bytes) -> bool:
+    """Whether this address is a page for people, not sound, state or a file."""
+    if path == b"/":
+        return True
+    parts = path.split(b"/")
+    if parts[1] != b"r" or len(parts) < 3:
+        return False
+    if len(parts) == 3 or parts[3] in (b"embed", b"recordings", b"clip"):
+        return True
+    return parts[3] == b"replay" and len(parts) <= 6 and parts[-1] == b""
+
+
 def other_method(request: Request) -> Reply:
     """OPTIONS (also CORS' preflight), and methods that nothing here understands."""
     if request.method == b"OPTIONS":
@@ -25,7 +37,7 @@ def other_method(request: Request) -> Reply:
         return Reply(204, make_head(204, (*allow, *ask, *ANY_ORIGIN), None), b"")
     parts = request.path.split(b"/")
     known = (
-        request.path in (b"/", b"/feed.xml", b"/healthz")
+        request.path in (b"/", b"/feed.xml", b"/healthz", b"/lobby")
         or parts[1:2] in ([b"static"], [b"h"])
         or (parts[1:2] == [b"r"] and len(parts) == 3)
         or (parts[1:2] == [b"r"] and len(parts) > 3 and parts[3] in _BELOW)

@@ -22,6 +22,13 @@
 | hustings_edge_inputs_dropped_total | reason: refused, unanswered | taken, but the studio did not |
 | hustings_edge_inputs_waiting | - | inputs waiting for the studio now |
 | hustings_edge_loop_lag_seconds | - | how late the one-second tick came, last second |
+| hustings_edge_batch_late_seconds | - | longest way of a batch to its last listener, last second |
+| hustings_edge_level | - | what is given up under load now, 0 to 4 (shedding.py) |
+| hustings_edge_shed_total | kind: input, join, page | refused for that level or for want of places |
+| hustings_edge_places | bound: descriptors, memory, cpu | listeners it can hold by each bound |
+| hustings_edge_places_free | - | how many more it would let in, by the bound that binds |
+| hustings_edge_lobby_waiting | door: join, page | how many wait their turn, about |
+| hustings_edge_lobby_total | outcome (`LOBBY`) | what became of those who asked while there was a lobby |
 
 No label ever holds a slug, an address or anything a visitor can choose.
 """
@@ -50,6 +57,12 @@ INPUT_REFUSALS = ("room", "closed", "origin", "type", "form", "address", "device
 """No such room, not taken now, another site's page, not JSON, not valid, limits, queue full."""
 
 
+SHED = ("input", "join", "page")
+LOBBY = ("new", "kept", "let_in", "invited", "returned", "tested", "failed", "forged", "expired", "used")
+"""Told to wait for the first time, told again, let in, with an invitation, back after a lost line; did the
+effort test, or wrongly; with a place nobody here has given, an old one, one used too often."""
+
+
 class Metrics:
     """All counters of one edge process; also a Prometheus collector."""
 
@@ -70,6 +83,17 @@ class Metrics:
         self.inputs_dropped = dict.fromkeys(("refused", "unanswered"), 0)
         self.inputs_waiting: Callable[[], int] = int
         self.batch = 1
+        self.writes = 0
+        """To listeners, so far."""
+        self.late = 0.0
+        """Seconds of the longest way of a batch since the last sample."""
+        self.batch_late = 0.0
+        self.level = 0
+        self.shed = dict.fromkeys(SHED, 0)
+        self.lobby = dict.fromkeys(LOBBY, 0)
+        self.places: dict[str, float] = {}
+        self.places_free = 0
+        self.waiting: Callable[[], dict[str, int]] = dict
         self.cpu_share = 0.0
         self.lag = 0.0
         self.connections: Callable[[], int] = int
@@ -90,6 +114,8 @@ class Metrics:
             ("sent_bytes", "Bytes handed to listeners' transports.", "door", self.sent),
             ("inputs", "What listeners sent and was taken.", "kind", self.inputs),
             ("inputs_dropped", "Taken inputs that the studio did not take.", "reason", self.inputs_dropped),
+            ("shed", "Refused under load.", "kind", self.shed),
+            ("lobby", "Who asked while there was a lobby.", "outcome", self.lobby),
             ("replies", "Replies by HTTP status.", "status", {str(k): v for k, v in self.replies.items()}),
         ):
             counter = CounterMetricFamily(f"hustings_edge_{name}", text, labels=[label])
@@ -107,11 +133,16 @@ class Metrics:
             ("events_dropped", "Timed events that did not fit into one batch.", self.events_dropped),
         ):
             yield CounterMetricFamily(f"hustings_edge_{name}", text, value=value)
-        listeners = GaugeMetricFamily("hustings_edge_listeners", "Endless responses now.", labels=["door"])
-        for door, count in self.listeners().items():
-            listeners.add_metric([door], count)
-        yield listeners
-        for name, text, number in (
+        for name, text, label, gauges in (
+            ("listeners", "Endless responses now.", "door", self.listeners()),
+            ("lobby_waiting", "How many wait their turn.", "door", self.waiting()),
+            ("places", "Listeners this edge can hold.", "bound", self.places),
+        ):
+            gauge = GaugeMetricFamily(f"hustings_edge_{name}", text, labels=[label])
+            for key, number in gauges.items():
+                gauge.add_metric([key], number)
+            yield gauge
+        for name, text, level in (
             ("connections", "Connections open now.", float(self.connections())),
             ("replay_sending", "Long files of recordings going out now.", float(self.replay_sending())),
             ("store_failing", "1 while the store of recordings fails.", float(self.store_failing())),
@@ -119,5 +150,8 @@ class Metrics:
             ("batch_chunks", "Chunks in a push batch.", float(self.batch)),
             ("cpu_share", "Share of one core used by the event loop.", self.cpu_share),
             ("loop_lag_seconds", "How late the last tick came.", self.lag),
+            ("batch_late_seconds", "Longest way of a batch to its last listener.", self.batch_late),
+            ("level", "What is given up under load.", float(self.level)),
+            ("places_free", "How many more listeners are let in.", float(self.places_free)),
         ):
-            yield GaugeMetricFamily(f"hustings_edge_{name}", text, value=number)
+            yield GaugeMetricFamily(f"hustings_edge_{name}", text, value=level)

@@ -80,16 +80,6 @@ _TEXT = {
             "Vorerst ist hier nichts zu hören. Die bearbeitete Fassung steht dann bei den Aufzeichnungen.",
         ),
     },
-    "full": {
-        "en": (
-            "One moment",
-            "Many people want to listen right now. This page tries again by itself.",
-        ),
-        "de": (
-            "Einen Augenblick",
-            "Gerade wollen viele zuhören. Diese Seite versucht es von selbst noch einmal.",
-        ),
-    },
 }
 _HOME = {"en": "All rooms", "de": "Alle Räume"}
 _INSTEAD = {"en": "To the edited version", "de": "Zur bearbeiteten Fassung"}

@@ -11,18 +11,16 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 import structlog
 
 from hustings.addresses import address_key
-from hustings.clock import Clock
-from hustings.edge.deadlines import Deadlines
-from hustings.edge.gate import Gate, Verdict
+from hustings.edge.door import Door, FanoutLike
+from hustings.edge.gate import Verdict
 from hustings.edge.http import Reply, Request, problem
 from hustings.edge.kernel import end_by_reset, unsent
-from hustings.edge.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -75,40 +73,6 @@ _KEPT = frozenset(
 
 class _Stop(Exception):
     """Ends parsing; the connection has already answered."""
-
-
-class FanoutLike(Protocol):
-    """What a listening connection tells its fan-out."""
-
-    def leave(self, sink: Connection) -> None: ...
-    def pause(self, sink: Connection) -> None: ...
-    def resume(self, sink: Connection) -> None: ...
-
-
-class Door(Protocol):
-    """What a connection needs of the edge it belongs to."""
-
-    clock: Clock
-    gate: Gate
-    metrics: Metrics
-    draining: bool
-    leaving: bool
-    """Each reply is the last of its connection: the next request meets another process."""
-    proxies: frozenset[str]
-    deadlines: Deadlines
-    connections: set[Connection]
-
-    def handle(self, connection: Connection, request: Request) -> None:
-        """Answers now or later by `connection.reply` or `connection.listen`."""
-        ...
-
-    def refusal(self, verdict: Verdict, request: Request) -> Reply:
-        """What a connection over a cap is told."""
-        ...
-
-    def date(self) -> bytes:
-        """The Date header line of this second."""
-        ...
 
 
 class Connection(asyncio.Protocol):
@@ -277,8 +241,8 @@ class Connection(asyncio.Protocol):
         # A word in front of the reply to an earlier request would be taken for one about that.
         if headers[b"expect"].lower() != b"100-continue" or self._request is not None or self._queue:
             self._stop(problem(417, "Expectation failed", "Send the request without Expect."))
-        if self._verdict is not Verdict.WELCOME:
-            self._stop(self.door.refusal(self._verdict, Request(method, self._url, headers)), "")
+        if (refused := self._refusal(Request(method, self._url, headers))) is not None:
+            self._stop(refused, "")
         if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -320,8 +284,8 @@ class Connection(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         self._request = request
         self.deadline = math.inf
-        if self._verdict is not Verdict.WELCOME:
-            self.reply(self.door.refusal(self._verdict, request))
+        if (refused := self._refusal(request)) is not None:
+            self.reply(refused)
             return
         try:
             self.door.handle(self, request)
@@ -329,6 +293,14 @@ class Connection(asyncio.Protocol):
             log.exception("edge handler failed")
             if self._request is request:
                 self.reply(problem(500, "Internal error", "See the server's log.", close=True))
+
+    def _refusal(self, request: Request) -> Reply | None:
+        refused = (
+            None if self._verdict is Verdict.WELCOME else self.door.refusal(self, self._verdict, request)
+        )
+        if refused is None:
+            self._verdict = Verdict.WELCOME
+        return refused
 
     def _next(self) -> None:
         while self._queue and self._request is None and not self._paused and not self.closed:
@@ -393,7 +365,7 @@ class Connection(asyncio.Protocol):
             return False
         replies = self.door.metrics.replies
         replies[200] = replies.get(200, 0) + 1
-        self.transport.write(head + self.door.date() + b"Connection: close\r\n\r\n")
+        self.transport.write(head + self.door.place() + self.door.date() + b"Connection: close\r\n\r\n")
         self._parser = None
         self._queue = None
         self._headers = {}

@@ -233,6 +233,27 @@ class OwnSeat(BaseModel):
     ticket: str
 
 
+class Pass(BaseModel):
+    """Past the line before the audience's door."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "address": "https://talk.example.org/r/the-new-library?place=PLACE",
+                    "place": "PLACE",
+                    "until": "2026-11-29T23:00:00Z",
+                }
+            ]
+        }
+    )
+    address: str
+    """The room's page at the audience's door, with the pass."""
+    place: str
+    """For the parameter `place` of any address there; empty where no key is shared with the edges."""
+    until: str
+
+
 class Me(BaseModel):
     """The invited and his seat."""
 

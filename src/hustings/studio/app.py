@@ -22,6 +22,7 @@ from hustings.studio import (
     holds,
     host_pages,
     pages,
+    passes,
     problems,
     questions_api,
     recordings_api,
@@ -66,6 +67,7 @@ def create_app(
     problems.install(app, {**SECURITY, "Cache-Control": "no-store"})
     app.include_router(api.router)
     app.include_router(api_guest.router)  # before people: `participants/me` is nobody's identifier
+    app.include_router(passes.router)
     app.include_router(api_people.router)
     app.include_router(account_routes.router)
     app.include_router(people_routes.router)

@@ -23,6 +23,7 @@ from hustings.studio.api_state import request_base
 from hustings.studio.auth import Actor, TheStudio, get_accounts, of_session
 from hustings.studio.context import Lang, RoomView
 from hustings.studio.i18n import choose_language
+from hustings.studio.passes import with_pass
 from hustings.studio.renderer import Renderer
 from hustings.studio.service import Studio
 from hustings.studio.text import utc
@@ -158,6 +159,7 @@ async def room_page(slug: str, request: Request, studio: TheStudio) -> Response:
         ),
         sheet=_sheet(room, studio.board.keep_days),
         invitations=[_invitation_row(each) for each in _people(room)],
+        public_page=with_pass(studio, studio.urls.room(room.slug, request_base(request))),
         on=room.status in CONNECTABLE,
         calendar=room.details.scheduled_at is not None,
     )

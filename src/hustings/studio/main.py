@@ -74,6 +74,7 @@ from hustings.studio.speaker_socket import SpeakerSockets
 from hustings.studio.starter import starter
 from hustings.studio.starts import Starts
 from hustings.studio.talk_times import TalkTimes
+from hustings.studio.tls_door import TlsDoor
 from hustings.studio.trusted_time import clock_is_held, since_boot
 from hustings.studio.urls import Urls
 from hustings.studio.webhooks.recordings import RecordingHooks
@@ -365,8 +366,32 @@ async def _expire_offers(studio: Studio) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the role has its own."""
+    """uvicorn without its signal handlers, which the role has, and with a door of our own for TLS."""
+
+    _accepting: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        config = self.config
+        if config.ssl is None or not sockets:
+            await super().startup(sockets)
+            return
+        await self.lifespan.startup()
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn does
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        self.servers = []
+        self._accepting = asyncio.create_task(TlsDoor(protocol, config.ssl).run(sockets[0]))
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)

@@ -22,6 +22,7 @@ from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
 from hustings.sockets import audience_socket, studio_socket
+from hustings.store.tokens import kept_secret
 from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 _up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
 
+GATE_KEY = "HUSTINGS_GATE_KEY"
 SILENT_FOR = 30.0
 """Seconds without a metrics message after which a role that was ready counts as hung."""
 PATIENCE = {"edge": 10.0, "certificates": 3.0, "studio": 6.0, "scribe": 3.0, "stage": 6.0, "bus": 3.0}
@@ -95,9 +97,10 @@ class Supervisor:
             "studio": command("studio"),
             **{f"edge-{index}": command("edge", str(index)) for index in range(edges)},
         }
-        # The store's keys are for who reads recordings.
-        keyless = dict.fromkeys(KEYS, "")
-        told = {"stage": environment | keyless, "studio": environment, "edge": environment}
+        # The store's keys are for who reads recordings, the gate's for who opens it.
+        keyless = dict.fromkeys((*KEYS, GATE_KEY), "")
+        keyed = environment | {GATE_KEY: settings.gate_key or kept_secret(settings.data, "gate-key")}
+        told = {"stage": environment | keyless, "studio": keyed, "edge": keyed}
         if settings.spares and command is role_command:
             self._spares = {kind: Spares(command("spare", kind), told[kind]) for kind in told}
         children = {
@@ -340,6 +343,7 @@ def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: st
     values["studio_url"] = settings.studio_url or doors["studio"].local_url
     values["studio"] = doors["studio"].local_url
     values.pop("token")  # for commands only
+    values["gate_key"] = ""  # for studio and edges only
     return {f"HUSTINGS_{name.upper()}": str(value) for name, value in values.items()}
 
 

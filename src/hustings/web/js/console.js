@@ -32,6 +32,9 @@ const AGAIN = ["refused", "missing", "busy", "unplugged", "rejected", "elsewhere
 /** Of who speaks others are told only so much: what a reader wants to know once. */
 const TOLD = ["opened", "live", "ended", "joined", "left", "topic", "locked", "recording"];
 
+/** Seconds after which a new pass is fetched: it holds for six hours. */
+const PASS_AGAIN = 3600;
+
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 class Console {
@@ -72,6 +75,7 @@ class Console {
     if (!(await this._arrive())) return;
     if (!(await this._introduce())) return;
     this._self.begin(this._device);
+    void this._pass();
     this._follow();
     this._draw();
     const cannot = cannotAsk();
@@ -130,6 +134,14 @@ class Console {
     forget(this._fragment);
     this._dead(reason(answer, "bad_ticket"));
     return false;
+  }
+
+  /** Whoever is invited does not wait before the audience's door: the links to it say so, always anew. */
+  async _pass() {
+    const { api } = this._context;
+    const answer = await api.post(api.ticket ? "/me/pass" : "/pass").catch(() => null);
+    if (answer?.ok) for (const id of ["public", "listen"]) byId(id).href = answer.body.address;
+    setTimeout(() => void this._pass(), PASS_AGAIN * 1000);
   }
 
   /** Tries until the studio answers. @template T @param {() => Promise<T>} ask @returns {Promise<T>} */

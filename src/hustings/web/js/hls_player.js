@@ -1,6 +1,7 @@
 // LL-HLS: native where the browser truly has it, else hls.js, which is loaded only now.
 
 import { Backoff } from "./backoff.js";
+import { toldToWait, withPlace } from "./lobby_place.js";
 
 /** Closer to the newest sound than this is live, s. */
 const LIVE_WITHIN = 6;
@@ -51,8 +52,8 @@ export class HlsPlayer {
       if (this._played && !this._audio.ended && this.playState === "playing") this._listener.interrupted();
     }, options);
     if (nativeHls()) {
-      this._audio.addEventListener("error", () => this._retry(), options);
-      this._audio.src = this._url;
+      this._audio.addEventListener("error", () => void this._retry(), options);
+      this._audio.src = withPlace(this._url);
     } else {
       void this._load();
     }
@@ -141,7 +142,7 @@ export class HlsPlayer {
         liveDurationInfinity: true,
       }));
       hls.on(Hls.Events.ERROR, (/** @type {string} */ _name, /** @type {any} */ data) => this._error(Hls, data));
-      hls.loadSource(this._url);
+      hls.loadSource(withPlace(this._url));
       hls.attachMedia(this._audio);
     } catch {
       this._set("failed");
@@ -158,23 +159,38 @@ export class HlsPlayer {
     } else if (status === 404 || status === 410) {
       this._set(this._played ? "ended" : "closed");
     } else {
-      this._retry(status === 503 || status === 429);
+      void this._retry();
     }
   }
 
-  _retry(full = false) {
-    const seconds = this._backoff.next() + (full ? 4 : 0);
-    this._set(full ? "full" : "reconnecting", { seconds });
+  async _retry() {
+    clearTimeout(this._timer);
+    const told = await this._asked();
+    const seconds = told?.seconds ?? this._backoff.next();
+    if (this._abort.signal.aborted) return;
+    this._set(told ? "full" : "reconnecting", told ?? { seconds });
     clearTimeout(this._timer);
     this._timer = setTimeout(() => {
       if (this._hls) {
-        this._hls.loadSource(this._url);
+        this._hls.loadSource(withPlace(this._url));
         this._hls.startLoad();
       } else {
-        this._audio.src = this._url;
+        this._audio.src = withPlace(this._url);
       }
       this._play();
     }, seconds * 1000);
+  }
+
+  /** Media elements do not say why: whether there is a line before the door. */
+  async _asked() {
+    try {
+      const answer = await fetch(withPlace(this._url), { signal: this._abort.signal, cache: "no-store" });
+      if (answer.status === 503 || answer.status === 429) return await toldToWait(answer, () => this._set("full", { seconds: 2, testing: true }));
+      void answer.body?.cancel();
+    } catch {
+      // Nobody answers: the next attempt follows as after any fault.
+    }
+    return null;
   }
 
   _play() {
@@ -197,9 +213,9 @@ export class HlsPlayer {
     this._set("stalled");
   }
 
-  /** @param {import("./mse_player.js").PlayState} state @param {{seconds?: number}} [detail] */
+  /** @param {import("./mse_player.js").PlayState} state @param {import("./mse_player.js").Detail} [detail] */
   _set(state, detail) {
-    if (this._abort.signal.aborted || this.playState === state) return;
+    if (this._abort.signal.aborted || (this.playState === state && state !== "full")) return;
     this.playState = state;
     this._listener.state(state, detail);
   }

@@ -44,6 +44,8 @@ export class Sound {
     /** @type {import("./listen_hold.js").Hold | null} */
     this._hold = null;
     this._fullUntil = 0;
+    /** @type {import("./mse_player.js").Detail} */
+    this._full = {};
     this._ended = false;
     this._onStage = false;
     this._measured = -Infinity;
@@ -175,7 +177,7 @@ export class Sound {
     this._changed("ended", {});
   }
 
-  /** @param {import("./player.js").State} state @param {{seconds?: number}} detail */
+  /** @param {import("./player.js").State} state @param {import("./mse_player.js").Detail} detail */
   _changed(state, detail) {
     const { t } = this._strings;
     const on = !OFF.includes(state);
@@ -187,7 +189,7 @@ export class Sound {
     byId("says").classList.toggle("trouble", TROUBLE.includes(state));
     this._watch(state === "playing");
     if ("mediaSession" in navigator) navigator.mediaSession.playbackState = on ? "playing" : "paused";
-    if (state === "full") this._fullUntil = performance.now() + (detail.seconds ?? 5) * 1000;
+    if (state === "full") this._fullUntil = performance.now() + ((this._full = detail).seconds ?? 5) * 1000;
     if (state === "idle") this._sayIdle();
     else if (state === "scheduled") this._say(t("player.waiting"), t("player.waiting_hint"));
     else if (state === "connecting") this._say(t("player.connecting"), "");
@@ -235,7 +237,10 @@ export class Sound {
     const behind = stats.behind > 0;
     if (state === "full") {
       const left = Math.max(1, Math.ceil((this._fullUntil - performance.now()) / 1000));
-      this._say(t("player.full"), t("player.full_hint", { seconds: left }));
+      const { ahead, testing } = this._full;
+      if (testing) this._say(t("player.full"), t("player.full_test"));
+      else if (ahead) this._say(t("player.full"), t("player.full_ahead", { seconds: left, ahead: number(ahead, this._strings.lang) }));
+      else this._say(t("player.full"), t("player.full_hint", { seconds: left }));
     } else if (state === "playing") {
       this._sayPlaying(stats);
     }

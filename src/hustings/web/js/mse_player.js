@@ -32,8 +32,9 @@ const OTHER_BROADCAST = 60 * RATE;
 
 /**
  * @typedef {"connecting" | "waiting" | "playing" | "seeking" | "stalled" | "reconnecting" | "full" | "blocked" | "ended" | "closed" | "failed"} PlayState
+ * @typedef {{seconds?: number, swallowed?: boolean, ahead?: number, testing?: boolean}} Detail
  * @typedef {object} PlayerListener
- * @property {(state: PlayState, detail?: {seconds?: number, swallowed?: boolean}) => void} state
+ * @property {(state: PlayState, detail?: Detail) => void} state
  * @property {(event: Record<string, any>) => void} event what happened on the stage, at the moment it is heard; what
  *   happened in the room ("room", "reactions"), at once
  * @property {() => void} interrupted the system has paused the sound (a call, another player)
@@ -103,7 +104,7 @@ export class MsePlayer {
       record: (record) => this._record(record),
       connected: () => this._connected(),
       lost: () => this._lineLost(),
-      full: (seconds) => this._set("full", { seconds }),
+      full: (told) => this._set("full", told),
       over: (reason) => this._over(reason),
     });
     this._source.start();
@@ -430,7 +431,7 @@ export class MsePlayer {
     }
   }
 
-  /** @param {PlayState} state @param {{seconds?: number, swallowed?: boolean}} [detail] */
+  /** @param {PlayState} state @param {Detail} [detail] */
   _set(state, detail) {
     if (this._abort.signal.aborted || (this.playState === state && state !== "full")) return;
     this.playState = state;

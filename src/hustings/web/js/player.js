@@ -13,7 +13,7 @@ export class Player {
   /**
    * @param {HTMLAudioElement} audio
    * @param {string} forced "push", "hls" or "" for the best this browser has
-   * @param {{changed: (state: State, detail: {seconds?: number}) => void, event: (event: Record<string, any>) => void}} listener
+   * @param {{changed: (state: State, detail: import("./mse_player.js").Detail) => void, event: (event: Record<string, any>) => void}} listener
    */
   constructor(audio, forced, listener) {
     this._audio = audio;
@@ -139,7 +139,7 @@ export class Player {
     this._audio.play().catch(() => undefined);
   }
 
-  /** @param {State} state @param {{seconds?: number, swallowed?: boolean}} [detail] */
+  /** @param {State} state @param {import("./mse_player.js").Detail} [detail] */
   _inside(state, detail = {}) {
     if (state === "failed" && this._door === "push" && !this._forced) {
       this._pushFailed = true;
@@ -154,7 +154,7 @@ export class Player {
     }
   }
 
-  /** @param {State} state @param {{seconds?: number}} [detail] */
+  /** @param {State} state @param {import("./mse_player.js").Detail} [detail] */
   _set(state, detail = {}) {
     this.state = state;
     this._listener.changed(state, detail);

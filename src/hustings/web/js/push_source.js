@@ -1,6 +1,7 @@
 // One endless push connection that comes back by itself. No UI, no media: it hands out records.
 
 import { Backoff } from "./backoff.js";
+import { keepPlace, toldToWait, withPlace } from "./lobby_place.js";
 import { BYE, Corrupt, MOVE, RecordParser, readJson } from "./push.js";
 
 /** A record at least every second is promised (clock); silence this long means the line is dead. */
@@ -13,7 +14,8 @@ const SWALLOWED = 6;
  * @property {(record: import("./push.js").PushRecord) => void} record
  * @property {() => void} connected the first record of a connection has come
  * @property {() => void} lost the connection is gone; another attempt follows by itself
- * @property {(seconds: number) => void} full no place; the next attempt follows after so many seconds
+ * @property {(told: {seconds: number, ahead?: number, testing?: boolean}) => void} full no place; the next attempt
+ *   follows after so many seconds; `ahead`: how many came before; `testing`: the browser does the effort test
  * @property {(reason: "ended" | "closed" | "swallowed" | "corrupt") => void} over no further attempt is made
  */
 
@@ -89,11 +91,12 @@ export class PushSource {
    */
   async _connect(abort, began) {
     try {
-      const answer = await fetch(this._url, { signal: abort.signal, cache: "no-store" });
+      const answer = await fetch(withPlace(this._url), { signal: abort.signal, cache: "no-store" });
       if (began && !answer.ok) return null;
-      if (answer.status === 503 || answer.status === 429) return this._full(answer);
+      if (answer.status === 503 || answer.status === 429) return await this._full(answer);
       if (answer.status === 404 || answer.status === 409 || answer.status === 410) return this._over("closed");
       if (!answer.ok || !answer.body) throw new Error(`push: ${answer.status}`);
+      keepPlace(answer);
       return await this._read(answer.body.getReader(), abort, began);
     } catch (error) {
       abort.abort();
@@ -161,12 +164,10 @@ export class PushSource {
   }
 
   /** @param {Response} answer */
-  _full(answer) {
-    void answer.body?.cancel();
-    const asked = Number(answer.headers.get("Retry-After"));
-    const seconds = (asked > 0 && asked < 600 ? asked : 5) * (1 + Math.random() * 0.3);
-    this._listener.full(seconds);
-    return seconds;
+  async _full(answer) {
+    const told = await toldToWait(answer, () => this._stopped || this._listener.full({ seconds: 2, testing: true }));
+    if (!this._stopped) this._listener.full(told);
+    return told.seconds;
   }
 
   /** @param {"ended" | "closed" | "swallowed" | "corrupt"} reason */
