@@ -122,7 +122,7 @@ class Ear:
         if not pieces:
             return
         begins, ends = pieces[0][0], pieces[-1][0]
-        spoken = []
+        spoken: list[float] = []
         if not self._next:
             self._next = max(0, int((begins - self._origin) / SPACING) + 1)
             self._next += -self._next % KINDS
@@ -281,9 +281,7 @@ def run(minutes: float, listeners: int, folder: Path) -> tuple[Watched, Ear]:
     signal.signal(signal.SIGINT, end)
     files = loops(folder)
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(
-            serve(folder, levelling=False, environment=SETTINGS)
-        )
+        server = stack.enter_context(serve(folder, levelling=False, environment=SETTINGS))
         server.api.create_room("A long evening", slug="hall")
         room = Room(server, "hall")
         for number in range(SPEAKERS):
@@ -312,7 +310,9 @@ def run(minutes: float, listeners: int, folder: Path) -> tuple[Watched, Ear]:
                 ear.look()
                 said = {name: each[-1][1] for name, each in watched.samples.items()}
                 short = {name: f"{one['memory'] / 1e6:.1f} MB" for name, one in said.items()}
-                print(f"{turns // 6} min: least {least / EVERY:.0f} B/s, {short}", file=sys.stderr, flush=True)
+                print(
+                    f"{turns // 6} min: least {least / EVERY:.0f} B/s, {short}", file=sys.stderr, flush=True
+                )
         ear.look()
         room.stop()
     return watched, ear
@@ -338,7 +338,7 @@ def drift(ear: Ear) -> Drift:
         window = min(count - 1, int((at - SETTLE) / WINDOW))
         speaker = int(at / SPACING) % KINDS // 2
         grouped[window].setdefault(speaker, []).append(delay)
-    grouped = [group for group in grouped]
+    grouped = [group for group in grouped if group]
     if not grouped:
         return Drift([], float("nan"), float("nan"), len(ear.delays), ear.expected)
     whole = [statistics.median([d for each in group.values() for d in each]) for group in grouped]

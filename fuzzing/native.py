@@ -1,4 +1,4 @@
-"""What is fuzzed of libdatachannel: STUN, DTLS and SRTP at the media port, RTCP and RTP inside a session, SDP.
+"""What is fuzzed of libdatachannel: STUN, DTLS, SRTP at the media port, RTCP and RTP in a session, SDP.
 
 Native code that fails ends the process, so each target runs in one of its own; the last inputs are in a file
 that outlives it. A broken promise: the process dies, a speaker who was connected is not any more, or
@@ -106,7 +106,7 @@ def rtcp_seeds(ssrc: int) -> list[bytes]:
         struct.pack("!BBHII", 0x8F, 206, 4, ssrc, ssrc) + b"REMB\x01\0\0\0",
         struct.pack("!BBHIBBH", 0x80, 207, 4, ssrc, 4, 0, 2) + bytes(8),
     ]
-    return packets + [packets[0] + packets[3], packets[2] + packets[6]]
+    return [*packets, packets[0] + packets[3], packets[2] + packets[6]]
 
 
 async def connect(door: MediaDoor) -> tuple[OffererPeer, AnsweringPeer]:
@@ -148,7 +148,12 @@ async def fuzz_stun(runs: int, chance: random.Random, keep: Callable[[bytes], No
             for kind in (0x0001, 0x0011, 0x0101, 0x0111):
                 more = chance.choice((b"", struct.pack("!HHQ", 0x802A, 8, 7), struct.pack("!HH", 0x0025, 0)))
                 pool.append(stun(kind, user, password, chance, more))
-    pool += [client_hello(chance), b"\x80\x6f" + bytes(30), b"\x80\xc8\0\6" + bytes(24), b"\x17\xfe\xfd" + bytes(30)]
+    pool += [
+        client_hello(chance),
+        b"\x80\x6f" + bytes(30),
+        b"\x80\xc8\0\6" + bytes(24),
+        b"\x17\xfe\xfd" + bytes(30),
+    ]
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
     try:
         for number, one in enumerate(sockets):
@@ -162,7 +167,9 @@ async def fuzz_stun(runs: int, chance: random.Random, keep: Callable[[bytes], No
             except OSError:
                 pass
             if number % 100 == 0:
-                await asyncio.sleep(0.002)  # the other side reads: what does not fit in its buffer tests nothing
+                await asyncio.sleep(
+                    0.002
+                )  # the other side reads: what does not fit in its buffer tests nothing
             if number % LOOK == 0:
                 await heard(speaker, seat)
         await heard(speaker, seat)

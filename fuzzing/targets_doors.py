@@ -120,7 +120,9 @@ class Hls(_Door):
 
         codec = chance.choice(("opus", "aac", "flac", BROADCAST + "/opus"))
         part = chance.choice(("", f".{number()}"))
-        path = chance.choice(("index.m3u8", f"{codec}.m3u8", f"{codec}/{number()}{part}.m4s", f"{codec}/init.mp4"))
+        path = chance.choice(
+            ("index.m3u8", f"{codec}.m3u8", f"{codec}/{number()}{part}.m4s", f"{codec}/init.mp4")
+        )
         query = "&".join(f"{chance.choice(_NAMES)}={number()}" for _ in range(chance.randrange(4)))
         lines = [f"GET /r/hall/hls/{path}?{query} HTTP/1.1", "Host: a"]
         if chance.random() < 0.5:
@@ -211,11 +213,12 @@ class Studio(Target):
     """
 
     name, share = "studio", 25
-    tokens = tuple(each.encode() for each in (*_BEARERS, *_BODIES, *_VALUES)) + (
+    tokens = (
+        *(each.encode() for each in (*_BEARERS, *_BODIES, *_VALUES)),
         b"Authorization: Bearer TICKET\r\n",
         b"Cookie: hustings_session=x\r\n",
         b"Origin: http://127.0.0.1:8001\r\n",
-        b"If-Match: \"tag-1\"\r\n",
+        b'If-Match: "tag-1"\r\n',
     )
     _ticket = _link = b""
 

@@ -312,8 +312,8 @@ def _audio(mid: str, direction: str, payload_type: int, level_id: int, ssrc: int
 def _credentials() -> rtc.LocalDescriptionInit:
     """A name nobody guesses, besides the password (RFC 8445 5.3 lets it have 256 characters).
 
-    libjuice takes its own of four for enough, and gives datagrams to a session's DTLS once it has had a request
-    with that name, however signed, and an indication from their address: a stranger who tries all names
+    libjuice takes four of its own for enough, and gives a stranger's datagrams to the session's DTLS once it
+    has had a request with that name, however signed, and an indication from his address: who tries all names
     ends other people's sessions with a broken ClientHello (found by fuzzing/native.py).
     """
     init = rtc.LocalDescriptionInit()

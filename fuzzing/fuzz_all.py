@@ -1,4 +1,4 @@
-"""All fuzzers in one: `python fuzzing/run.py [--runs 100000] [--seed N] [TARGET ...]`.
+"""All fuzzers in one: `python fuzzing/fuzz_all.py [--runs 100000] [--seed N] [TARGET ...]`.
 
 `--runs` are shared out among the targets, cheap ones get most. The same seed tries the same. What is found is
 written below fuzzing/found, told, and the exit code is 1: mend it, and put the input into fuzzing/corpus,
@@ -15,8 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
-for folder in ("tests/edge", "tests/studio", "benchmarks", "fuzzing"):
-    sys.path.append(str(Path(__file__).resolve().parents[1] / folder))
+sys.path.append(str(Path(__file__).resolve().parent))
 
 import native
 import targets_doors
