@@ -141,6 +141,12 @@ class Evening:
             self._listener = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
         time.sleep(SETTLE)
 
+    def speaking(self) -> int:
+        """How many of the voices are connected to the stage."""
+        names = [name for name, _ in VOICES]
+        people = self.room.state()["participants"]
+        return sum(1 for person in people if person["name"] in names and person.get("connected"))
+
     def heard(self) -> dict[str, Any]:
         """What the listener found, when its time is over; {} when it could not listen."""
         assert self._listener is not None

@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import event_sockets
+import handshakes
 import httpx
 import joins
 import loiter
 import requests_flood
 import slow
+import slowhttptest
 import udp
-from evening import Evening, People, Safety, evening, late_p99, lateness, replies
+from evening import VOICES, Evening, People, Safety, evening, late_p99, lateness, replies
 from recording import finished, lost, whole
 
 from hustings.config import host_port
@@ -104,6 +106,58 @@ def slow_clients(found: Evening, scale: float) -> list[Row]:
             ),
             (
                 f"slow {mode}: a new listener",
+                "p95 < 1 s",
+                f"{len(new['heard'])} of 50, p95 {p95(new['heard']):.2f} s",
+                len(new["heard"]) == 50 and p95(new["heard"]) < 1.0,
+            ),
+        ]
+    return rows
+
+
+def slowhttptest_comes(found: Evening, scale: float) -> list[Row]:
+    """2: the same by slowhttptest, all connections from one address that may have as many."""
+    return _slowhttptest(found, int(4_000 * scale), capped=False)
+
+
+def slowhttptest_capped(found: Evening, scale: float) -> list[Row]:
+    """2: slowhttptest against the usual cap for one address."""
+    return _slowhttptest(found, int(4_000 * scale), capped=True)
+
+
+def _slowhttptest(found: Evening, count: int, *, capped: bool) -> list[Row]:
+    if not slowhttptest.installed():
+        print("slowhttptest is not installed; nothing shown. As root: apt-get install slowhttptest")
+        return []
+    rows: list[Row] = []
+    base = found.room.audience_url
+    urls = {"headers": base, "body": f"{base}/question", "read": base}
+    pids = found.server.pids("edge")
+    for mode in slowhttptest.MODES:
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            attack = pool.submit(slowhttptest.slow, urls[mode], mode, count, 20.0, pids)
+            time.sleep(2.0)
+            new = pool.submit(joins.join, found.audience, f"/r/{found.room.slug}/live", 50, 10.0).result()
+            seen = attack.result()
+        longest, most = max(seen["lasted"], default=0.0), seen["seen"]
+        parts = f"edge {seen['grew'] / 1e6:+.1f} MB, kernel {seen['kernel'] / 1e6:+.1f} MB"
+        each = (seen["grew"] + max(0, seen["kernel"])) / max(1, most)
+        said = f"{most} seen, longest {longest:.1f} s, {seen['still_open']} still open"
+        least = 100 if capped else 0.95 * count
+        rows += [
+            (
+                f"slowhttptest {mode}, {count} connections",
+                "closed after <= 10 s",
+                said,
+                seen["still_open"] == 0 and longest <= 10.0 + 2 * slowhttptest.EVERY and most >= least,
+            ),
+            (
+                f"slowhttptest {mode}: memory of the edge and its sockets",
+                "<= 64 kB each",
+                f"{each / 1e3:.1f} kB each ({parts})",
+                capped or each <= 64e3,
+            ),
+            (
+                f"slowhttptest {mode}: a new listener",
                 "p95 < 1 s",
                 f"{len(new['heard'])} of 50, p95 {p95(new['heard']):.2f} s",
                 len(new["heard"]) == 50 and p95(new["heard"]) < 1.0,
@@ -206,6 +260,29 @@ def udp_flood(found: Evening, scale: float) -> list[Row]:
     ]
 
 
+def racing(found: Evening, scale: float) -> list[Row]:
+    """5: 1,000 handshakes beside strangers' ClientHellos, from their addresses, then from the client's."""
+    rows: list[Row] = []
+    _, port = host_port(found.server.media)
+    count = int(1_000 * scale)
+    for forge in (False, True):
+        given = (found.room.whep_url, port, count if not forge else count // 5, 2_000, forge)
+        seen = in_process(handshakes.race, *given)
+        for failure in seen["failures"][:3]:
+            print(f"  {failure}", file=sys.stderr)
+        made, told = len(seen["seconds"]), f"{seen['sent']} ClientHellos and STUN requests"
+        told += f", {seen['forged']} in the client's name" if forge else ""
+        rows.append(
+            (
+                f"{given[2]} handshakes beside {told}",
+                "all connect, no speaker dropped",
+                f"{made}, p95 {p95(seen['seconds']):.2f} s; speakers {found.speaking()}",
+                made == given[2] and found.speaking() == len(VOICES),
+            )
+        )
+    return rows
+
+
 def studio_sockets(found: Evening, scale: float) -> list[Row]:
     """6: the studio's event socket."""
     path = f"/api/rooms/{found.room.slug}/events"
@@ -247,12 +324,21 @@ def _edge_memory(found: Evening) -> int:
 ATTACKS: dict[str, tuple[Callable[[Evening, float], list[Row]], float]] = {
     "joins": (crowd_comes, 70.0),
     "slow": (slow_clients, 110.0),
+    "slowhttptest": (slowhttptest_comes, 110.0),
+    "slowhttptest-capped": (slowhttptest_capped, 110.0),
     "requests": (requests, 115.0),
     "loiter": (loiterers, 60.0),
     "udp": (udp_flood, 80.0),
+    "handshakes": (racing, 120.0),
     "sockets": (studio_sockets, 90.0),
 }
 """Name: what it does, and seconds it takes at most."""
+# wrk and slowhttptest have one address: these attacks are about requests and slowness, the others about who
+# holds too many connections.
+SETTINGS = {
+    "requests": {"HUSTINGS_PER_ADDRESS": "2000"},
+    "slowhttptest": {"HUSTINGS_PER_ADDRESS": "10000"},
+}
 
 
 def attack(name: str, scale: float) -> list[Row]:
@@ -260,9 +346,7 @@ def attack(name: str, scale: float) -> list[Row]:
     work, seconds = ATTACKS[name]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        # wrk has one address: this attack is about requests, the others about who holds too many connections.
-        more = {"HUSTINGS_PER_ADDRESS": "2000"} if name == "requests" else {}
-        with evening(place, seconds, **more) as found:
+        with evening(place, seconds, **SETTINGS.get(name, {})) as found:
             ticks, begun = lateness(found.server), time.time()
             with People(found, seconds) as people:
                 rows = work(found, scale)

@@ -1,19 +1,23 @@
 """Ten scheduled starts of a real server: is it on time?
 
-    .venv/bin/python benchmarks/start_on_time.py [--starts 10] [--dead] [--ahead 8] [--json]
+    .venv/bin/python benchmarks/start_on_time.py [--starts 10] [--dead] [--flood joins|slow|requests|each]
+                                                 [--ahead 8] [--json]
 
 Each start is a room planned some seconds ahead that opens and goes live by itself. A `hustings speak` process
 is connected before, a listener waits at the push door. Measured, in seconds after the planned moment: going
 live as the server declares it, the first sound leaving an edge as its start record says, and the first sound
 in the listener's hands. With `--dead` the scribe is stopped, a webhook's receiver does not answer, and there
-is nothing where the object store should be.
+is nothing where the object store should be. With `--flood` one of attacks 1 to 3 (attack/, full size) is on
+the room that is to begin, from its doors' opening until after the start; `each`: one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
+import multiprocessing
 import os
 import signal
 import statistics
@@ -23,6 +27,7 @@ import tempfile
 import time
 import wave
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -33,7 +38,11 @@ import httpx
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "attack"))
 
+import joins
+import requests_flood
+import slow
 from harness import HUSTINGS, Server, serve
 
 from hustings.clients.listen import Listener
@@ -47,6 +56,10 @@ DEAD = {
     "AWS_SECRET_ACCESS_KEY": "nothing",
 }
 """Settings of a server for `run` with `dead`."""
+
+FLOODS = ("joins", "slow", "requests")
+ROOMY = {"HUSTINGS_PER_ADDRESS": "2000"}
+"""wrk has one address."""
 
 type Meanwhile = Callable[[], Awaitable[None]]
 PATIENCE = 120.0
@@ -70,13 +83,20 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--ahead", type=float, default=8.0)
     parser.add_argument("--dead", action="store_true")
+    parser.add_argument("--flood", choices=(*FLOODS, "each"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="hustings-start-") as folder,
-        serve(Path(folder), environment=DEAD if options.dead else {}) as server,
+        serve(
+            Path(folder), environment=(DEAD if options.dead else {}) | (ROOMY if options.flood else {})
+        ) as server,
     ):
-        starts = run(server, options.starts, options.ahead, dead=options.dead)
+        if options.flood:
+            kinds = FLOODS if options.flood == "each" else (options.flood,)
+            starts = flooded(server, options.starts, options.ahead, kinds)
+        else:
+            starts = run(server, options.starts, options.ahead, dead=options.dead)
     if options.json:
         print(json.dumps([asdict(start) for start in starts]))
     else:
@@ -98,6 +118,37 @@ def run(server: Server, count: int, ahead: float, *, dead: bool = False) -> list
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
+
+
+def flooded(server: Server, count: int, ahead: float, kinds: tuple[str, ...]) -> list[Start]:
+    """So many starts, each during a flood that began seconds before and goes on for seconds after."""
+    starts = []
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for number, kind in zip(range(count), itertools.cycle(kinds), strict=False):
+            slug = f"start-{number}"
+            running: list[Any] = []
+
+            async def begin(kind: str = kind, slug: str = slug, running: list[Any] = running) -> None:
+                running.append(pool.submit(flood, kind, server.audience_url, slug))
+
+            starts.append(once(server, slug, ahead, begin))
+            for each in running:
+                print(f"start {number + 1}: {kind}: {each.result()}", file=sys.stderr, flush=True)
+    return starts
+
+
+def flood(kind: str, audience_url: str, slug: str) -> str:
+    """One attack of some 12 s on the room `slug`; what became of it."""
+    host, port = audience_url.removeprefix("http://").split(":")
+    door, path = (host, int(port)), f"/r/{slug}"
+    if kind == "joins":
+        found = joins.join(door, f"{path}/live", 5_000, 10.0, 10.0)
+        return f"{len(found['heard'])} of 5,000 heard sound, {found['refused']} refused"
+    if kind == "slow":
+        found = slow.slow(door, "headers", path, 4_000, 3.0, 12.0, 150)
+        return f"{found['made']} slow connections, longest {max(found['lasted'], default=0.0):.1f} s"
+    asked = requests_flood.ask(f"{audience_url}{path}", 650, 14)
+    return f"{asked.good:,.0f} answers a second over 650 connections, {asked.refused:,.0f} refused"
 
 
 def once(server: Server, slug: str, ahead: float, meanwhile: Meanwhile | None = None) -> Start:

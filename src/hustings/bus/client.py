@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from prometheus_client import Counter
 
-from hustings.bus.messages import Message, Refusal, encode
+from hustings.bus.messages import UNDECODABLE, Message, Refusal, encode
 from hustings.errors import Refused, Unavailable
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Bus:
         async def on_message(raw: Msg) -> None:
             try:
                 message = decoder.decode(raw.data)
-            except msgspec.MsgspecError:
+            except UNDECODABLE:
                 _undecodable.labels(subject).inc()
                 return
             try:
@@ -150,7 +150,7 @@ class Bus:
                 reply = Refusal(
                     status=error.status, title=error.title, detail=error.detail, where=error.where
                 )
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 _undecodable.labels(subject).inc()
                 reply = Refusal(status=400, title="Undecodable bus message", detail=str(error))
             except Exception:
@@ -182,7 +182,7 @@ class Bus:
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(answer_type | Refusal)
         try:
             reply = decoder.decode(raw.data)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             _undecodable.labels(subject).inc()
             raise Unavailable(f"The answer to {subject} could not be read: {error}") from error
         if isinstance(reply, Refusal) and not issubclass(answer_type, Refusal):

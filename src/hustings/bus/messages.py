@@ -497,4 +497,6 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder of msgspec raises: text that is not UTF-8 and nesting without end are no MsgspecError."""
 _encoder = msgspec.msgpack.Encoder()

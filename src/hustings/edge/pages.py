@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from hustings.archive.about import OfRoom
-from hustings.bus.messages import Page, RoomPublic
+from hustings.bus.messages import UNDECODABLE, Page, RoomPublic
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply
 
 _POLICY = (
@@ -206,7 +206,7 @@ def _recordings(room: RoomPublic) -> OfRoom | None:
     page = room.pages.get("replay.json")
     try:
         return msgspec.json.decode(page.body, type=OfRoom) if page is not None else None
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
 
 
@@ -215,7 +215,7 @@ def _studio_origin(room: RoomPublic) -> str:
     page = room.pages.get("state.json")
     try:
         links = msgspec.json.decode(page.body, type=_State).links if page is not None else {}
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return ""
     found = _ORIGIN.match(links.get("whip", ""))
     return found[0] if found is not None else ""

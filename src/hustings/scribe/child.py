@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from hustings.bus.messages import UNDECODABLE
 from hustings.clock import Clock
 from hustings.scribe.leases import Failed
 from hustings.scribe.process import REFUSED
@@ -89,7 +90,7 @@ class Child[Line: Said]:
                 return last
             try:
                 last = msgspec.json.decode(raw, type=self._line)
-            except msgspec.MsgspecError:
+            except UNDECODABLE:
                 continue
             now = self._clock.monotonic()
             if last.progress is not None and now - reported >= REPORT_EVERY:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 import structlog
 
+from hustings.bus.messages import UNDECODABLE
 from hustings.clock import Clock
 from hustings.errors import Unavailable
 from hustings.store.jobs import Job, Jobs
@@ -89,7 +90,7 @@ class Worker[Order](ABC):
         job = leased[0]
         try:
             order = msgspec.json.decode(job.body, type=self._order)
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             await self._jobs.bury(job, self._clock.wall(), "unreadable")
             return True
         await self._do(job, order)
