@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from json import dumps
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -336,6 +337,34 @@ def listen(
 
     heard = run_listener(address, via=via, seconds=seconds, out=out, codec=codec).as_json()
     show(heard, json, *heard)
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_ADDRESS",
+            help="A room's address, a record.jsonl, a recording's folder, or a clip.json.",
+        ),
+    ],
+    key: Annotated[
+        str, typer.Option("--key", metavar="BASE64", help="The server's public key, known from elsewhere.")
+    ] = "",
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="The record a recording is to be in.")
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option("--recording", metavar="DIR", help="The recording a clip is to be of.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a public record, a recording or a clip: exit 0 whole, 1 broken, 2 unreadable."""
+    from hustings.cli.verify import verify_any
+
+    found = verify_any(what, key=key, record=record, recording=recording)
+    print(dumps(found.as_json()) if json else found.words())
+    raise typer.Exit(0 if found.ok else 1)
 
 
 @app.command()

@@ -49,6 +49,7 @@ from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import FILES, RoomPages, own_reply
 from hustings.edge.protocol import Connection
+from hustings.edge.record import RecordDoor
 from hustings.edge.replay import READERS, STORE_READERS, Replay
 from hustings.edge.rooms import RoomBook
 from hustings.edge.static import StaticFiles
@@ -105,6 +106,7 @@ class Edge:
         self._visitors = Visitors()
         self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
         self.replay = self._recordings(settings)
+        self._records = RecordDoor(settings.data, self.replay)
         self._filled = FilledPages(self.replay, self._not_found)
         self._around = Surroundings(
             bus=bus,
@@ -400,6 +402,8 @@ class Edge:
             connection.reply(self._not_found(request, "no_room"))
         elif len(parts) == 1:
             connection.reply(self._page(request, slug))
+        elif parts[1:] == [b"record.jsonl"]:
+            self._record(connection, request, slug)
         elif parts[1] == b"replay":
             self._replay(connection, request, slug, parts[2:])
         elif parts[1] in (b"clip", b"recordings"):
@@ -418,6 +422,13 @@ class Edge:
                 channel.streams[_STREAMS[parts[1]]].join(connection)
         else:
             connection.reply(self._not_found(request))
+
+    def _record(self, connection: Connection, request: Request, slug: str) -> None:
+        head = self._pages[slug].source("record.head") if slug in self._pages else None
+        if head is None:
+            connection.reply(self._full() if not self.book.loaded else self._not_found(request))
+        else:
+            self._records.handle(connection, request, slug, head)
 
     def _replay(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
         """/r/{slug}/replay/..., {broadcast}/...: a recording's page, or what it plays."""

@@ -188,6 +188,11 @@ class RoomPages:
                 return self._made[key].reply(request)
         return None
 
+    def source(self, name: str) -> bytes | None:
+        """What the studio gave under a name that no visitor asks for."""
+        page = self._sources.get(name)
+        return page.body if page is not None else None
+
     def template(self, kind: str, request: Request) -> tuple[bytes, Headers] | None:
         """A page with places that the edge fills (filled.py), in the visitor's language, and its headers."""
         lang = page_language(request)

@@ -3,6 +3,8 @@ public half lies beside it as `server.pub.pem`."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,3 +42,35 @@ def server_key(data: Path) -> Ed25519PrivateKey:
         reason = getattr(error, "strerror", None) or "no key"
         raise UsageError(f"Cannot use {path}: {reason}. Run as the user who owns the data folder.") from error
     return key
+
+
+def former_key(data: Path, public: str) -> Ed25519PrivateKey | None:
+    """A key the server had before, by its public half (base64): any `server-*.pem` in `data`/keys. It signs
+    nothing any more but the entry of a public record that names its successor."""
+    for path in sorted((data / "keys").glob("server-*.pem")):
+        try:
+            key = load_pem_private_key(path.read_bytes(), None)
+        except (OSError, ValueError):
+            continue
+        if not isinstance(key, Ed25519PrivateKey):
+            continue
+        if b64encode(key.public_key().public_bytes_raw()).decode() == public:
+            return key
+    return None
+
+
+def rotate(data: Path, at: float) -> Path:
+    """Puts a new key in place of the one there is, which is kept beside it as `server-{time}.pem` (where this
+    gives its path). Every public record then names the new one, signed with the old. Raises UsageError."""
+    server_key(data)
+    folder = data / "keys"
+    kept = folder / f"server-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%S}.pem"
+    try:
+        if kept.exists():
+            raise UsageError(f"{kept.name} is there already; wait a second.")
+        (folder / NAME).rename(kept)
+        (folder / PUBLIC_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"Cannot rename {folder / NAME}: {error.strerror}.") from error
+    server_key(data)
+    return kept

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hustings.errors import Unavailable
 from hustings.store.connection import reading
@@ -28,6 +28,9 @@ class Note:
     kind: NoteKind
     at: float
     what: str = ""
+
+
+type Also = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class StartStore:
@@ -51,8 +54,13 @@ class StartStore:
                     found[row["broadcast_id"]].append(Note(row["kind"], row["at"], row["what"]))
         return dict(found)
 
-    async def add(self, broadcast_id: str, note: Note) -> None:
-        """Writes one more; of a kind in ONCE the first stays."""
+    async def add(
+        self,
+        broadcast_id: str,
+        note: Note,
+        also: Also | None = None,
+    ) -> None:
+        """Writes one more; of a kind in ONCE the first stays. `also`: what is written with it."""
         of_it = start_notes.c.broadcast_id == broadcast_id
         try:
             async with self._engine.begin() as connection:
@@ -65,5 +73,7 @@ class StartStore:
                 await connection.execute(
                     insert(start_notes).values(broadcast_id=broadcast_id, number=count, **values)
                 )
+                if also is not None:
+                    await also(connection)
         except SQLAlchemyError as error:
             raise Unavailable(f"The database cannot be used: {type(error).__name__}") from error

@@ -106,6 +106,16 @@ start_notes = Table(
     PrimaryKeyConstraint("broadcast_id", "number"),
 )
 
+record_entries = Table(
+    "record_entries",
+    metadata,
+    Column("slug", ForeignKey("rooms.slug"), nullable=False),
+    Column("seq", Integer, nullable=False),  # counts from 0
+    Column("hash", String(64), nullable=False),  # of the line
+    Column("line", Text, nullable=False),  # as it is published, without its line feed
+    PrimaryKeyConstraint("slug", "seq"),
+)
+
 off_record = Table(
     "off_record",
     metadata,

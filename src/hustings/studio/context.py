@@ -204,7 +204,7 @@ class StartView:
 @dataclass(frozen=True, slots=True)
 class LinksView:
     """Where the sound is; "" for what does not exist now. Paths of the audience door, but `whep` and
-    `whip` are absolute (another door). Always: page, state, embed, whip; from doors open also live;
+    `whip` are absolute (another door). Always: page, state, embed, whip, record; from doors open also live;
     while live also the other ways to the sound; with a time planned, calendar; once something was asked,
     questions_log; once a broadcast was recorded, replay; where the
     audience door's address is known, feed (its podcast) and feed_host (that of all rooms of its owner)."""
@@ -224,6 +224,7 @@ class LinksView:
     feed: str = ""
     feed_host: str = ""
     start: str = ""
+    record: str = ""
     hold: str = ""
 
 

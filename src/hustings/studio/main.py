@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hustings.archive.open_store import open_objects
+from hustings.archive.record_keys import Signer
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
@@ -44,6 +46,8 @@ from hustings.store.engine import database_url, open_engine
 from hustings.store.jobs import Jobs
 from hustings.store.migrations import upgrade
 from hustings.store.questions import QuestionStore
+from hustings.store.record import RecordStore
+from hustings.store.server_key import former_key, server_key
 from hustings.store.starts import StartStore
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
@@ -64,6 +68,7 @@ from hustings.studio.lateness import watch_loop
 from hustings.studio.listeners import Listeners, accepts
 from hustings.studio.podcasts import Podcasts
 from hustings.studio.publisher import Publisher
+from hustings.studio.record import Records
 from hustings.studio.renderer import Renderer
 from hustings.studio.replays import Replays
 from hustings.studio.room_files import RoomFiles
@@ -187,7 +192,8 @@ async def studio_app(
         publisher.add(RoomFiles(Covers(settings.data / "covers"), urls, clock).of)
         publisher.add(Holds(settings.data / "hold").pages)
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
-        starts = await _starts(bus, engine, studio, publisher)
+        records = await _records(bus, engine, studio, publisher)
+        starts = await _starts(bus, engine, studio, publisher, records)
         by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         talk_times = TalkTimes(studio.board, store)
         await talk_times.load()
@@ -205,7 +211,7 @@ async def studio_app(
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
         work = (
-            *(by_itself.run(), starts.run()),
+            *(by_itself.run(), starts.run(), records.run()),
             *(feeds.run(), publisher.run(), talk_times.run(), *recordings.run()),
             *(_keep_house(studio), _expire_offers(studio), studio.absences.run()),
             *(listeners.run(), watch_loop(), webhooks.run(), _tidy(accounts, webhooks)),
@@ -245,9 +251,25 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
 
 
-async def _starts(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher) -> Starts:
+async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher) -> Records:
+    """Every room's public record."""
+    data = studio.settings.data
+    signer = Signer(server_key(data))
+    store = RecordStore(engine, signer, lambda public: _former(data, public))
+    records = Records(store, studio.board, data, studio.clock, signer, publisher.renew)
+    studio.also.append(records.also)
+    studio.on_events(records.committed)
+    publisher.add(records.pages)
+    await bus.subscribe(subjects.RECORDING_READY, RecordingReady, records.recording_ready)
+    await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, records.recording_deleted)
+    return records
+
+
+async def _starts(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, records: Records
+) -> Starts:
     """The record of how broadcasts began. Subscribed before the board: it compares with what was before."""
-    starts = Starts(studio.board, StartStore(engine), studio.clock, publisher.renew)
+    starts = Starts(studio.board, StartStore(engine), studio.clock, publisher.renew, records)
     await starts.load()
     publisher.add(starts.pages)
     await bus.subscribe(subjects.STAGE_HELLO, StageHello, starts.stage_said_hello)
@@ -258,6 +280,11 @@ async def _starts(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publ
     await bus.subscribe(subjects.ROLE_READY, RoleReady, starts.role_ready)
     bus.on_reconnect(starts.bus_was_lost)
     return starts
+
+
+def _former(data: Path, public: str) -> Signer | None:
+    key = former_key(data, public)
+    return Signer(key) if key is not None else None
 
 
 def _waker(bus: Bus) -> Callable[[JobsDue], Awaitable[None]]:
@@ -326,7 +353,7 @@ async def _webhooks(bus: Bus, engine: AsyncEngine, studio: Studio, key: bytes) -
         WebhookStore(engine), Jobs(engine), studio.clock, studio.urls, key, Sender(private), private
     )
     await webhooks.load()
-    studio.also = webhooks.also
+    studio.also.append(webhooks.also)
     studio.on_events(webhooks.committed)
     hooks = RecordingHooks(webhooks, studio.board.room, studio.urls)
     await bus.subscribe(subjects.RECORDING_READY, RecordingReady, hooks.ready)

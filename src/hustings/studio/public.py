@@ -199,6 +199,7 @@ def links(
         questions_log=f"{base}/questions.json" if asked else "",
         replay=f"{base}/replay/" if recorded else "",
         start=f"{base}/start.json" if room.broadcast is not None or room.scheduled_at is not None else "",
+        record=f"{base}/record.jsonl",
         hold=hold_address(room.slug, room.details.hold) if room.status is RoomStatus.OPEN else "",
         feed=f"{base}/feed.xml" if urls.knows_audience else "",
         feed_host=f"/h/{room.owner_id}/feed.xml" if urls.knows_audience and room.owner_id else "",

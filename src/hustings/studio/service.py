@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hustings.bus import subjects
 from hustings.bus.messages import (
@@ -103,8 +104,8 @@ class Studio:
         self._bus = bus
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._happened: list[Happened] = []
-        self.also: Also | None = None
-        """Called in the transaction of each command (webhooks)."""
+        self.also: list[Also] = []
+        """Called in the transaction of each command (webhooks, public record)."""
         self._announcing: set[asyncio.Task[None]] = set()
 
     def on_events(self, callback: Happened) -> None:
@@ -345,10 +346,16 @@ class Studio:
     ) -> Room:
         """With the room's lock."""
         room, happened = await self.store.execute(
-            slug, command, ticket_hash=ticket_hash, link_hash=link_hash, also=self.also
+            slug, command, ticket_hash=ticket_hash, link_hash=link_hash, also=self._also
         )
         self._show(room, happened)
         return room
+
+    async def _also(
+        self, connection: AsyncConnection, before: Room, after: Room, happened: list[e.Event]
+    ) -> None:
+        for also in self.also:
+            await also(connection, before, after, happened)
 
     def _show(self, room: Room, happened: list[e.Event]) -> None:
         for callback in self._happened:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hustings.bus.messages import (
     AudienceReport,
@@ -29,7 +30,7 @@ from hustings.clock import Clock
 from hustings.errors import Unavailable
 from hustings.rooms.decide import CONNECTABLE
 from hustings.rooms.model import Room
-from hustings.store.starts import ONCE, Note, NoteKind
+from hustings.store.starts import ONCE, Also, Note, NoteKind
 from hustings.studio.board import Board
 from hustings.studio.context import RoomView, StartView
 from hustings.studio.start_view import start_state, start_view
@@ -54,19 +55,35 @@ class Keeping(Protocol):
 
     async def notes(self, broadcast_ids: list[str]) -> Mapping[str, list[Note]]: ...
 
-    async def add(self, broadcast_id: str, note: Note) -> None: ...
+    async def add(self, broadcast_id: str, note: Note, also: Also | None = None) -> None: ...
+
+
+class Recording(Protocol):
+    """studio.record.Records: each note becomes an entry of the room's public record."""
+
+    async def noted(self, connection: AsyncConnection, slug: str, broadcast_id: str, note: Note) -> None: ...
+
+    def written(self, slug: str) -> None: ...
 
 
 class Starts:
     """`load`, then `run` until cancelled; the bus's messages come in by the methods named after them."""
 
-    def __init__(self, board: Board, store: Keeping, clock: Clock, renew: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        store: Keeping,
+        clock: Clock,
+        renew: Callable[[str], None],
+        record: Recording | None = None,
+    ) -> None:
         self._board = board
         self._store = store
         self._clock = clock
         self._renew = renew
+        self._record = record
         self._notes: defaultdict[str, list[Note]] = defaultdict(list)
-        self._unwritten: deque[tuple[str, Note]] = deque()
+        self._unwritten: deque[tuple[str, str, Note]] = deque()
         self._wake = asyncio.Event()
         self._stage = ""
         self._roles: dict[str, int] = {}
@@ -189,7 +206,7 @@ class Starts:
         if len(self._unwritten) >= MAX_UNWRITTEN:
             self._unwritten.popleft()
             _lost.inc()
-        self._unwritten.append((broadcast_id, note))
+        self._unwritten.append((room.slug, broadcast_id, note))
         self._wake.set()
         self._board.changed(room.slug)
         self._renew(room.slug)
@@ -215,12 +232,20 @@ class Starts:
     async def write(self) -> bool:
         """Whether all there is to write is written."""
         while self._unwritten:
-            broadcast_id, note = self._unwritten[0]
+            first = slug, broadcast_id, note = self._unwritten[0]
             try:
-                await self._store.add(broadcast_id, note)
+                await self._store.add(broadcast_id, note, self._also(slug, broadcast_id, note))
             except Unavailable as error:
                 log.warning("a note of a start is not written yet", why=str(error))
                 return False
-            if self._unwritten and self._unwritten[0] == (broadcast_id, note):
+            if self._record is not None:
+                self._record.written(slug)
+            if self._unwritten and self._unwritten[0] == first:
                 self._unwritten.popleft()
         return True
+
+    def _also(self, slug: str, broadcast_id: str, note: Note) -> Also | None:
+        record = self._record
+        if record is None:
+            return None
+        return lambda connection: record.noted(connection, slug, broadcast_id, note)
