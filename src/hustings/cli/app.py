@@ -340,6 +340,26 @@ def listen(
 
 
 @app.command()
+def key(
+    data: Data = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Put a new key in its place, from the next start on.")
+    ] = False,
+) -> None:
+    """Print the public half of the key that signs public records and tombstones."""
+    import time
+
+    from hustings.cli.settings import read_settings
+    from hustings.store import server_key
+
+    folder = read_settings(data=data).data
+    if rotate:
+        kept = server_key.rotate(folder, time.time())
+        print(f"the key so far is kept as {kept}; start the server again", file=sys.stderr)
+    print(server_key.public_text(server_key.server_key(folder)))
+
+
+@app.command()
 def verify(
     what: Annotated[
         str,

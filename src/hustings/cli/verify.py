@@ -105,7 +105,10 @@ def _of_record(data: bytes, key: str) -> Found:
 
 def _fetch(address: str) -> bytes:
     """The record of a room's page, or at its own address."""
-    split = urlsplit(address)
+    try:
+        split = urlsplit(address)
+    except ValueError:
+        raise Unreadable(f"{address} is no address.") from None
     path = split.path.rstrip("/")
     if not path.endswith(f"/{NAME}"):
         path += f"/{NAME}"

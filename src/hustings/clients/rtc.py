@@ -159,9 +159,7 @@ def _bearer(ticket: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {ticket}"} if ticket else {}
 
 
-def _post_offer(
-    url: str, offer: str, ticket: str, verify: ssl.SSLContext
-) -> tuple[str, str, str, list[str]]:
+def _post_offer(url: str, offer: str, ticket: str, verify: ssl.SSLContext) -> tuple[str, str, str, list[str]]:
     """The answer's SDP, the session's resource and its ETag, and the Link headers."""
     headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **_bearer(ticket)}
     try:

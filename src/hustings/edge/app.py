@@ -31,7 +31,6 @@ from hustings.config import Settings
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import HlsAudience, Visitors
 from hustings.edge.deadlines import Deadlines
-from hustings.edge.filled import FilledPages
 from hustings.edge.gate import Gate, Verdict, descriptor_cap
 from hustings.edge.gatehouse import make_keeper
 from hustings.edge.http import (
@@ -49,12 +48,13 @@ from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import FILES, RoomPages, own_reply
 from hustings.edge.protocol import Connection
-from hustings.edge.record import RecordDoor
+from hustings.edge.recorded import FIRST as KEPT
+from hustings.edge.recorded import Recorded
 from hustings.edge.replay import READERS, STORE_READERS, Replay
 from hustings.edge.rooms import RoomBook
 from hustings.edge.static import StaticFiles
 from hustings.edge.track import BusLike
-from hustings.ids import is_broadcast_id, is_slug
+from hustings.ids import is_slug
 from hustings.tls import HSTS
 
 log = structlog.get_logger()
@@ -106,8 +106,7 @@ class Edge:
         self._visitors = Visitors()
         self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
         self.replay = self._recordings(settings)
-        self._records = RecordDoor(settings.data, self.replay)
-        self._filled = FilledPages(self.replay, self._not_found)
+        self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
         self._around = Surroundings(
             bus=bus,
             clock=clock,
@@ -402,12 +401,8 @@ class Edge:
             connection.reply(self._not_found(request, "no_room"))
         elif len(parts) == 1:
             connection.reply(self._page(request, slug))
-        elif parts[1:] == [b"record.jsonl"]:
-            self._record(connection, request, slug)
-        elif parts[1] == b"replay":
-            self._replay(connection, request, slug, parts[2:])
-        elif parts[1] in (b"clip", b"recordings"):
-            self._filled_page(connection, request, slug, parts[1:])
+        elif parts[1] in KEPT:
+            self._recorded.handle(connection, request, slug, parts[1:])
         elif parts[1:] == [b""]:
             target = (("Location", f"/r/{slug}"), ("Cache-Control", "public, max-age=3600"))
             connection.reply(make_reply(308, "text/plain; charset=utf-8", b"", target))
@@ -422,43 +417,6 @@ class Edge:
                 channel.streams[_STREAMS[parts[1]]].join(connection)
         else:
             connection.reply(self._not_found(request))
-
-    def _record(self, connection: Connection, request: Request, slug: str) -> None:
-        head = self._pages[slug].source("record.head") if slug in self._pages else None
-        if head is None:
-            connection.reply(self._full() if not self.book.loaded else self._not_found(request))
-        else:
-            self._records.handle(connection, request, slug, head)
-
-    def _replay(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
-        """/r/{slug}/replay/..., {broadcast}/...: a recording's page, or what it plays."""
-        name = path[0].decode("latin-1") if path else ""
-        if len(path) == 2 and path[1] == b"" and is_broadcast_id(name):
-            self._filled_page(connection, request, slug, [b"replay", *path])
-        elif len(path) == 1 and is_broadcast_id(name):
-            connection.reply(_moved(f"/r/{slug}/replay/{name}/"))
-        elif path not in ([], [b""]):
-            self.replay.handle(connection, request, slug, path)
-        else:
-            pages = self._pages.get(slug)
-            reply = self._filled.last(request, slug, pages) if pages is not None else None
-            if reply is None:
-                # Perhaps there was one: who follows an old link is told.
-                self.replay.handle(connection, request, slug, [b"deleted.json"])
-            else:
-                connection.reply(reply if path else _moved(f"/r/{slug}/replay/"))
-
-    def _filled_page(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
-        """What the studio rendered once for all recordings or clips of a room."""
-        pages = self._pages.get(slug)
-        if pages is None:
-            connection.reply(self._not_found(request))
-        elif path[0] == b"clip":
-            self._filled.clip(connection, request, slug, pages, path[1:])
-        elif path[0] == b"recordings":
-            self._filled.listing(connection, request, slug, pages, path[1:])
-        else:
-            self._filled.recording(connection, request, slug, pages, path[1])
 
     def _may_listen(self, connection: Connection, request: Request, channel: Channel | None) -> bool:
         """Whether an endless response may begin; else says why not."""
@@ -508,8 +466,3 @@ class Edge:
             connection.reply(self._not_found(request))
         elif path[-1] != b"index.m3u8":
             channel.audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
-
-
-def _moved(target: str) -> Reply:
-    headers = (("Location", target), ("Cache-Control", "public, max-age=60"))
-    return make_reply(308, "text/plain; charset=utf-8", b"", headers)

@@ -44,6 +44,11 @@ def server_key(data: Path) -> Ed25519PrivateKey:
     return key
 
 
+def public_text(key: Ed25519PrivateKey) -> str:
+    """The public half as records name it, base64."""
+    return b64encode(key.public_key().public_bytes_raw()).decode()
+
+
 def former_key(data: Path, public: str) -> Ed25519PrivateKey | None:
     """A key the server had before, by its public half (base64): any `server-*.pem` in `data`/keys. It signs
     nothing any more but the entry of a public record that names its successor."""
@@ -54,7 +59,7 @@ def former_key(data: Path, public: str) -> Ed25519PrivateKey | None:
             continue
         if not isinstance(key, Ed25519PrivateKey):
             continue
-        if b64encode(key.public_key().public_bytes_raw()).decode() == public:
+        if public_text(key) == public:
             return key
     return None
 
