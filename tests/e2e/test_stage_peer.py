@@ -153,7 +153,7 @@ asyncio.run(main())
 
 
 async def test_each_connection_has_a_certificate_of_its_own_and_speaks_dtls_only() -> None:
-    """Nothing of one session helps against another, and no key is sent in the offer (RFC 8827 section 6.5)."""
+    """Nothing of one session helps against another; no key is in an offer (RFC 8827 section 6.5)."""
     door = MediaDoor("127.0.0.1", free_udp_port())
     listener = door.listen()
     client = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
