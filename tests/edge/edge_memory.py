@@ -20,6 +20,7 @@ from hustings.bus.messages import (
     ListenerBatch,
     MediaChunk,
     Message,
+    Reactions,
     RoomPublic,
     RoomsSnapshot,
     RoomsSnapshotRequest,
@@ -232,6 +233,7 @@ class FakeBus:
         self.requests: list[Message] = []
         self.published: list[Message] = []
         self.batches: list[ListenerBatch] = []
+        self.reactions: list[Reactions] = []
         self.refuse_batches: Exception | None = None
         self.inits: dict[Codec, bytes] = {codec: make_init(codec) for codec in CODECS}
         self.stage_answers = True
@@ -267,6 +269,11 @@ class FakeBus:
             if self.refuse_batches is not None:
                 raise self.refuse_batches
             self.batches.append(message)
+            answer = Done()
+            assert isinstance(answer, answer_type)
+            return answer
+        if isinstance(message, Reactions):
+            self.reactions.append(message)
             answer = Done()
             assert isinstance(answer, answer_type)
             return answer
