@@ -301,6 +301,7 @@ class Child:
         if spare is None:
             return None
         arguments = self._command[self._command.index(ROLE) + 1 :]
+        spare.hurry(arguments[0])
         if spare.begin(arguments, self._door.socket() if self._door is not None else None):
             return spare.process
         spare.drop()

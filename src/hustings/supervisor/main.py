@@ -28,6 +28,7 @@ from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.memory import (
+    cgroup_gauge,
     limit_gauge,
     limits,
     machine_memory,
@@ -113,6 +114,8 @@ class Supervisor:
         except NoGroups as none:
             why = str(none)
         has = self._groups.has if self._groups else frozenset[str]()
+        for controller in ("cpu", "memory"):
+            cgroup_gauge.labels(controller).set(int(controller in has))
         log.info(
             "separation",
             processor="cgroup weights" if "cpu" in has else "niceness",

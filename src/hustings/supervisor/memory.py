@@ -36,6 +36,7 @@ BOUNDS: Final = (
 
 memory_gauge = Gauge("hustings_role_memory_bytes", "Memory a role has of its own.", ["name"])
 limit_gauge = Gauge("hustings_role_memory_limit_bytes", "Memory at which a role is started again.", ["name"])
+cgroup_gauge = Gauge("hustings_role_cgroups", "1 where a cgroup bounds the roles' cpu or memory.", ["name"])
 memory_kills = Counter(
     "hustings_role_memory_kills_total", "Times a role was killed because it had too much.", ["name"]
 )

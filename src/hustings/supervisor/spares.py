@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from hustings.log import SUPERVISED
+from hustings.priority import NICENESS
 from hustings.role import SUPERVISOR_PID
 from hustings.supervisor.logs import MAX_LINE
 
@@ -55,6 +56,11 @@ class Spare:
         finally:
             self.channel.close()
         return True
+
+    def hurry(self, kind: str) -> None:
+        """If it has not loaded everything yet, it goes on at its role's own priority."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, NICENESS[kind])
 
     def drop(self) -> None:
         """It is not needed: its input ends, and so does it."""
