@@ -429,7 +429,7 @@ def read_records(content: bytes) -> Records:
     items = []
     while len(content) >= 8:
         kind, flags, reserved = content[0], content[1], content[2:4]
-        assert 1 <= kind <= 6
+        assert 1 <= kind <= 7
         assert (flags, reserved) == (0, b"\0\0")
         length = int.from_bytes(content[4:8])
         if len(content) < 8 + length:

@@ -1,6 +1,6 @@
 """A process in reserve for a role: everything is imported, and it waits to be told to begin.
 
-Importing is nearly all of a restart (0.4 to 1.2 s of CPU). A spare does it beforehand, at the lowest
+Importing is nearly all of a restart (0.4 to 1.2 s of CPU). A spare does it beforehand, at a low
 priority; when the role dies, one line on its standard input makes it the role.
 """
 
