@@ -275,14 +275,20 @@ class Evening:
         os.kill(pid, signal.SIGKILL)
         return pid, moment
 
-    def judge(self, role: str, pid: int, moment: float) -> Kill:
-        """What became of it, some seconds later."""
-        end, crowd = moment + AFTER, self.crowd
+    def ready_after(self, role: str, pid: int, moment: float) -> float | None:
+        """Seconds until its successor was there; None when it is not yet."""
         if role == "bus":
-            ready = next((at - moment for at in crowd.connected if at > moment), float("inf"))
-        else:
-            said = crowd.ready.get(role, [])
-            ready = next((at - moment for at, who in said if at > moment and who != pid), float("inf"))
+            return next((at - moment for at in self.crowd.connected if at > moment), None)
+        said = self.crowd.ready.get(role, [])
+        return next((at - moment for at, who in said if at > moment and who != pid), None)
+
+    def judge(self, role: str, pid: int, moment: float) -> Kill:
+        """What became of it, when it is back and some seconds have gone by."""
+        crowd = self.crowd
+        time.sleep(AFTER)
+        ready = until(lambda: self.ready_after(role, pid, moment), 60.0)
+        self.wait_until_all_are_heard()
+        end = time.monotonic()
         whole = [each for each in crowd.listeners if not each.broke(moment, end)]
         ears = [each for each in crowd.listeners if each.ears]
         speakers = TONES.keys() - {MUTED}
@@ -345,7 +351,6 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
                 time.sleep(chance.uniform(*CALM))
                 evening.wait_until_all_are_heard()
                 pid, moment = evening.kill(role, chance)
-                time.sleep(AFTER)
                 kills.append(found := evening.judge(role, pid, moment))
                 say(
                     f"{number + 1:>3} {role:<7} ready {found.ready:5.2f}  gap {found.gap:5.2f}  "

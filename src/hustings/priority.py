@@ -6,15 +6,15 @@ import contextlib
 import os
 from typing import Final
 
-NICENESS: Final = {"bus": -10, "stage": -10, "studio": -5, "edge": 0, "certificates": 5, "scribe": 10}
+NICENESS: Final = {"bus": -10, "stage": -10, "studio": -5, "edge": 0, "certificates": 5, "scribe": 5}
 """Asked for where a process may raise its own priority (root, CAP_SYS_NICE, LimitNICE)."""
-LOWERED: Final = {"bus": 0, "stage": 0, "studio": 1, "edge": 5, "certificates": 10, "scribe": 15}
+LOWERED: Final = {"bus": 0, "stage": 0, "studio": 1, "edge": 5, "certificates": 7, "scribe": 7}
 """Elsewhere: the same order, below what others of this user have. The kernel's weights: an edge gets a third
 of what the stage gets when both want the same core."""
 KILLED_FIRST: Final = {"bus": 0, "stage": 0, "studio": 100, "edge": 300, "certificates": 0, "scribe": 600}
 """oom_score_adj: whom the kernel ends first when the machine has no memory left."""
-RESERVE: Final = 19
-"""Niceness of a spare process while it loads."""
+RESERVE: Final = 10
+"""Niceness of a spare process while it loads: where nothing is left, 19 would take it minutes."""
 
 
 def take_priority(kind: str) -> int:
@@ -35,7 +35,7 @@ def take_priority(kind: str) -> int:
 
 
 def step_back() -> None:
-    """The lowest priority while this process loads in reserve, if it can be left again."""
+    """A low priority while this process loads in reserve, if it can be left again."""
     try:
         own = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, 0, own - 1)

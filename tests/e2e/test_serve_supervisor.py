@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.supervisor import child as child_module
 from hustings.supervisor import main as main_module
 from hustings.supervisor.doors import free_port
+from hustings.supervisor.folder import restart_state
 from hustings.supervisor.main import Supervisor
 from hustings.supervisor.nats_server import find_program
 
@@ -165,6 +167,75 @@ async def test_asked_to_stop_while_starting_it_stops(tmp_path: Path) -> None:
     await asyncio.wait_for(running, 40)
     assert supervisor.pids == {}
     assert not (tmp_path / "run" / "bus.conf").exists()
+
+
+async def test_all_roles_are_restarted_one_by_one(tmp_path: Path) -> None:
+    lines: list[str] = []
+    supervisor = Supervisor(_settings(tmp_path), lines.append, command=_fake)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    async with asyncio.timeout(40):
+        while "scribe" not in supervisor.pids:
+            await asyncio.sleep(0.05)
+    before = dict(supervisor.pids)
+    supervisor.restart()
+    async with asyncio.timeout(120):
+        while restart_state(tmp_path)[0] != "done":
+            await asyncio.sleep(0.05)
+    after = dict(supervisor.pids)
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] == before[name]} == {"bus"}
+    for name, pid in before.items():
+        if name != "bus":
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+    supervisor.stop()
+    await asyncio.wait_for(running, 40)
+    assert not (tmp_path / "run" / "restart.json").exists()
+
+
+async def test_an_upgrade_that_does_not_start_stops_at_the_first_edge(tmp_path: Path) -> None:
+    lines: list[str] = []
+    broken = tmp_path / "broken"
+    code = f"import os, runpy, sys; os.path.exists({str(broken)!r}) and sys.exit('broken'); "
+
+    def edge(role: str, *arguments: str) -> list[str]:
+        if role != "edge":
+            return _fake(role, *arguments)
+        run = f"sys.argv = [{FAKE!r}, 'edge', '0']; runpy.run_path({FAKE!r}, run_name='__main__')"
+        return [sys.executable, "-P", "-c", code + run]
+
+    supervisor = Supervisor(_settings(tmp_path / "data"), lines.append, command=edge)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    before = dict(supervisor.pids)
+    broken.touch()
+    async with asyncio.timeout(120):
+        while restart_state(tmp_path / "data") != ("failed", "edge-0"):
+            supervisor.restart()  # passed over while one is on its way
+            await asyncio.sleep(0.05)
+    assert {name: supervisor.pids[name] for name in before} == before
+    supervisor.stop()
+    await asyncio.wait_for(running, 40)
+
+
+async def test_a_role_with_too_much_memory_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        main_module, "limits", lambda names, _total: dict.fromkeys(names, 1 << 40) | {"stage": 1}
+    )
+    lines: list[str] = []
+    supervisor = Supervisor(_settings(tmp_path), lines.append, command=_fake)
+    running = asyncio.create_task(supervisor.run())
+    await _ready(supervisor, lines)
+    greedy, others = supervisor.pids["stage"], dict(supervisor.pids)
+    await _until_new(supervisor, "stage", greedy)
+    assert supervisor.pids["studio"] == others["studio"]
+    killed = REGISTRY.get_sample_value("hustings_role_memory_kills_total", {"name": "stage"}) or 0.0
+    assert killed >= 1
+    supervisor.stop()
+    await asyncio.wait_for(running, 40)
 
 
 def test_a_role_notices_by_itself_that_the_supervisor_is_gone(tmp_path: Path) -> None:

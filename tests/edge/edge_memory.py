@@ -20,6 +20,7 @@ from hustings.bus.messages import (
     ListenerBatch,
     MediaChunk,
     Message,
+    Reactions,
     RoomPublic,
     RoomsSnapshot,
     RoomsSnapshotRequest,
@@ -232,6 +233,7 @@ class FakeBus:
         self.requests: list[Message] = []
         self.published: list[Message] = []
         self.batches: list[ListenerBatch] = []
+        self.reactions: list[Reactions] = []
         self.refuse_batches: Exception | None = None
         self.inits: dict[Codec, bytes] = {codec: make_init(codec) for codec in CODECS}
         self.stage_answers = True
@@ -267,6 +269,11 @@ class FakeBus:
             if self.refuse_batches is not None:
                 raise self.refuse_batches
             self.batches.append(message)
+            answer = Done()
+            assert isinstance(answer, answer_type)
+            return answer
+        if isinstance(message, Reactions):
+            self.reactions.append(message)
             answer = Done()
             assert isinstance(answer, answer_type)
             return answer
@@ -422,7 +429,7 @@ def read_records(content: bytes) -> Records:
     items = []
     while len(content) >= 8:
         kind, flags, reserved = content[0], content[1], content[2:4]
-        assert 1 <= kind <= 6
+        assert 1 <= kind <= 7
         assert (flags, reserved) == (0, b"\0\0")
         length = int.from_bytes(content[4:8])
         if len(content) < 8 + length:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import unicodedata
 from typing import Any
 
@@ -12,9 +13,10 @@ from edge_memory import Answer, Client, House
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hustings.bus.messages import ListenerInput, Reactions
+from hustings.bus.client import MAX_PAYLOAD
+from hustings.bus.messages import ListenerInput, encode
 from hustings.edge.input_limits import LIMITS, Buckets, Limit, Limiter, Rate
-from hustings.edge.input_outbox import BATCH, GIVE_UP, WAITING
+from hustings.edge.input_outbox import BATCH, BATCH_EVERY, GIVE_UP, REACTIONS_EVERY, WAITING
 from hustings.edge.input_text import clean
 from hustings.errors import Refused, Unavailable
 
@@ -334,8 +336,66 @@ async def test_reactions_are_only_counts(house: House) -> None:
     assert not len(outbox)
     await outbox.send_reactions()
     await outbox.send_reactions()
-    (sent,) = (message for message in house.bus.published if isinstance(message, Reactions))
+    (sent,) = house.bus.reactions
     assert sent.counts == {"hall": {"heart": 2, "laugh": 3}, "attic": {"heart": 1}}
+
+
+async def test_reactions_that_were_taken_outlive_two_restarts_of_the_bus(house: House) -> None:
+    await house.room("live")
+    outbox = house.edge.outbox
+    taken = 0
+    for number in range(6):
+        (house.bus.heal if number % 2 else house.bus.cut)()
+        answer = house.client(f"192.0.2.{number}").post("/r/hall/reaction", {"kind": "heart"})
+        taken += answer.status == 202
+        assert await outbox.send_reactions() == bool(number % 2)
+    await outbox.send_reactions()
+    told = {message.number: message.counts["hall"]["heart"] for message in house.bus.reactions}
+    assert sum(told.values()) == taken == 6
+    assert sorted(told) == list(range(1, len(told) + 1))
+
+
+async def test_reactions_nobody_takes_are_given_up_and_counted(house: House) -> None:
+    await house.room("live")
+    house.client().post("/r/hall/reaction", {"kind": "heart"})
+    house.bus.cut()
+    assert not await house.edge.outbox.send_reactions()
+    house.clock.advance(GIVE_UP)
+    assert not await house.edge.outbox.send_reactions()
+    assert house.edge.metrics.inputs_dropped["unanswered"] == 1
+    house.bus.heal()
+    assert await house.edge.outbox.send_reactions()
+    assert house.bus.reactions == []
+
+
+async def test_a_crowd_cannot_fill_the_bus(house: House) -> None:
+    """Everything at its longest from thousands of addresses, for ten seconds: few messages, none too long."""
+    await house.room("live")
+    outbox = house.edge.outbox
+    longest = {"text": "\U0001f3a4" * 280, "name": "\U0001f3a4" * 80}
+    taken = 0
+    for second in range(10):
+        for number in range(400):
+            client = Client(house.edge, f"10.{second}.{number // 250}.{number % 250}")
+            body = BODIES["question"] | longest | {"device": f"{second:011}{number:011}"}
+            sent = json.dumps(body, ensure_ascii=False).encode()
+            status = client.post("/r/hall/question", sent).status
+            taken += status == 202
+            client.post("/r/hall/reaction", {"kind": "heart", "device": f"{second:011}{number:011}"})
+            client.transport.abort()
+        # As often as `run` does in a second.
+        for _ in range(int(1 / REACTIONS_EVERY)):
+            await outbox.send_reactions()
+        for _ in range(int(1 / BATCH_EVERY)):
+            await outbox.send_batch()
+        house.clock.advance(1.0)
+    assert taken > 2000
+    messages = [*house.bus.batches, *house.bus.reactions]
+    assert len(messages) <= 10 * (1 / BATCH_EVERY + 1 / REACTIONS_EVERY)
+    assert len(house.bus.published) == 0
+    sizes = [len(encode(message)) for message in messages]
+    assert max(sizes) < MAX_PAYLOAD / 2
+    assert len(outbox) <= WAITING
 
 
 def fill(house: House, count: int) -> int:
@@ -465,7 +525,7 @@ async def test_what_waits_is_tried_once_more_at_the_end(house: House) -> None:
     house.client().post("/r/hall/reaction", BODIES["reaction"])
     await house.edge.outbox.close()
     assert [len(batch.inputs) for batch in house.bus.batches] == [BATCH, 1]
-    assert any(isinstance(message, Reactions) for message in house.bus.published)
+    assert len(house.bus.reactions) == 1
 
 
 # --- text ----------------------------------------------------------------------------------------

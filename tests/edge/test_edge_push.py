@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hustings.cmaf.chunker import read_chunk
 from hustings.edge.fanout import HIGH, SHARD, SKIPS
-from hustings.edge.push import BYE, CLOCK, DISCONTINUITY, EVENT, INIT, MEDIA
+from hustings.edge.push import BYE, CLOCK, DISCONTINUITY, EVENT, INIT, MEDIA, MOVE
 
 
 def records(client: Client) -> tuple[Records, bool]:
@@ -163,6 +163,28 @@ async def test_the_end_says_goodbye(house: House) -> None:
     assert ended
     assert client.is_closed()
     assert house.client().ask("/r/hall/live").status == 409
+
+
+async def test_who_is_asked_to_move_hears_on_until_he_has(house: House) -> None:
+    await house.live(5)
+    early, keeping = house.client(), house.client()
+    early.get("/r/hall/live")
+    keeping.get("/r/hall/state.json")
+    assert keeping.answers()[0].headers.get("connection") != "close"
+    house.edge.leave(6.0)
+    house.produce(2)
+    late = house.client()
+    late.get("/r/hall/live")
+    house.produce(1)
+    for client, seqs in ((early, [2, 3, 4, 5, 6, 7]), (late, [4, 5, 6, 7])):
+        found, ended = records(client)
+        assert found.json(MOVE) == [{"reason": "draining", "within": 6.0}]
+        assert media_seqs(found) == seqs
+        assert not ended
+    keeping.get("/r/hall/state.json")
+    (last,) = keeping.answers()
+    assert last.status == 200
+    assert last.headers["connection"] == "close"
 
 
 async def test_draining_says_so(house: House) -> None:

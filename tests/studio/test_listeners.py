@@ -462,7 +462,9 @@ async def test_reactions_are_summed_over_edges_and_told_to_all(house: House) -> 
     listeners(house).on_reactions(lambda slug, counts: seen.append((slug, dict(counts))))
     for edge, count in (("a", 3), ("b", 4)):
         counts = {SLUG: {"heart": count, "boo": 9, "laugh": -2}, "attic": {"heart": 1}}
-        await house.bus.publish(subjects.AUDIENCE_REACTIONS, Reactions(edge_id=edge, counts=counts))
+        sent = Reactions(edge_id=edge, number=1, counts=counts)
+        for _ in range(2):  # an answer that was lost: sent again, counted once
+            await house.bus.request(subjects.AUDIENCE_REACTIONS, sent, Done)
     await listeners(house).sum_up()
     await listeners(house).sum_up()
     assert seen == [(SLUG, {"heart": 7})]
@@ -477,7 +479,8 @@ async def test_reactions_are_summed_over_edges_and_told_to_all(house: House) -> 
 
 async def test_no_reactions_while_nothing_is_on(house: House) -> None:
     await house.room(SLUG)
-    await house.bus.publish(subjects.AUDIENCE_REACTIONS, Reactions(edge_id="a", counts={SLUG: {"heart": 1}}))
+    sent = Reactions(edge_id="a", number=1, counts={SLUG: {"heart": 1}})
+    await house.bus.request(subjects.AUDIENCE_REACTIONS, sent, Done)
     await listeners(house).sum_up()
     assert house.published(RoomReactions) == []
 

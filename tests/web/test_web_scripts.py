@@ -66,3 +66,54 @@ def test_the_decode_time_of_our_own_chunks_is_read(page: Page) -> None:
             list(chunk.data),
         )
         assert found == chunk.media_time
+
+
+MOVE = """async () => {
+  const { PushSource } = await import('/js/push_source.js');
+  const record = (type, text) => {
+    const payload = new TextEncoder().encode(text);
+    const bytes = new Uint8Array(8 + payload.length);
+    bytes[0] = type;
+    new DataView(bytes.buffer).setUint32(4, payload.length);
+    bytes.set(payload, 8);
+    return bytes;
+  };
+  const lines = [];
+  window.fetch = async (_url, { signal }) => {
+    const line = { number: lines.length, signal };
+    const start = (controller) => { line.send = (bytes) => controller.enqueue(bytes); };
+    line.body = new ReadableStream({ start });
+    signal.addEventListener('abort', () => { line.left = true; });
+    lines.push(line);
+    return new Response(line.body, { status: 200 });
+  };
+  const said = [];
+  const source = new PushSource('/live', {
+    record: ({ payload }) => said.push(new TextDecoder().decode(payload)),
+    connected: () => said.push('connected'), lost: () => said.push('lost'),
+    full: () => said.push('full'), over: (why) => said.push(why),
+  });
+  const until = async (what) => { while (!what()) await new Promise((resolve) => setTimeout(resolve, 5)); };
+  source.start();
+  await until(() => lines.length === 1);
+  lines[0].send(record(2, 'a'));
+  lines[0].send(record(7, JSON.stringify({ reason: 'draining', within: 0 })));
+  await until(() => lines.length === 2);
+  lines[0].send(record(2, 'b'));
+  await until(() => said.includes('b'));
+  const before = lines[0].left ?? false;
+  lines[1].send(record(2, 'c'));
+  await until(() => said.includes('c') && lines[0].left);
+  lines[1].send(record(2, 'd'));
+  await until(() => said.includes('d'));
+  source.stop();
+  return { said, before, lines: lines.length };
+}"""
+
+
+def test_a_listener_moves_to_another_process_without_a_gap(page: Page) -> None:
+    """Asked to move it hears the old connection until the new one has brought something."""
+    found = page.evaluate(MOVE)
+    assert found["said"] == ["connected", "a", "b", "connected", "c", "d"]
+    assert found["before"] is False
+    assert found["lines"] == 2

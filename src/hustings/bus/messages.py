@@ -390,9 +390,11 @@ class FirstSound(Message, frozen=True, kw_only=True):
 
 
 class Reactions(Message, frozen=True, kw_only=True):
-    """One edge's reactions since the last such message, at most two a second: slug -> kind -> how many."""
+    """One edge's reactions since the last such message, at most two a second: slug -> kind -> how many. A
+    request, answered by Done; not answered: sent again with the same `number`, which is counted once."""
 
     edge_id: str
+    number: int
     counts: dict[str, dict[str, int]]
 
 

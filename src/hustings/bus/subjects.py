@@ -55,8 +55,9 @@ ROOMS_SNAPSHOT = "v1.rooms.snapshot"
 AUDIENCE_REPORT = "v1.audience.report"
 AUDIENCE_SOUND = "v1.audience.sound"
 """FirstSound."""
-AUDIENCE_REACTIONS = "v1.audience.reactions"
-# ... request, answered by Done
+# ... requests, answered by Done
+AUDIENCE_REACTIONS = "v1.audience.counts"
+"""Reactions."""
 AUDIENCE_INPUT = "v1.audience.input"
 
 # studio -> scribe

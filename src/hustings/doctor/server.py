@@ -44,6 +44,7 @@ def roles(data: Path, running: Mapping[str, str]) -> Iterator[Finding]:
     if any(value for (name, _), value in samples.items() if name == "hustings_certificate_failing"):
         todo = "The log says why (certificates); after mending it, SIGHUP to hustings serve tries at once."
         yield wrong("server", "the certificate cannot be renewed; the old one is still shown", todo)
+    yield from separation(samples)
     died = {
         label: int(value)
         for (name, label), value in samples.items()
@@ -52,6 +53,24 @@ def roles(data: Path, running: Mapping[str, str]) -> Iterator[Finding]:
     if died:
         said = ", ".join(f"{name} {count}x" for name, count in sorted(died.items()))
         yield warning("server", f"started again since the server began: {said}", "The log says why.")
+
+
+def separation(samples: Mapping[tuple[str, str], float]) -> Iterator[Finding]:
+    """How the roles are kept from taking each other's processor and memory."""
+    cpu, memory = (samples.get(("hustings_role_cgroups", name)) for name in ("cpu", "memory"))
+    if cpu is None or memory is None:
+        return
+    processor = "by cgroups" if cpu else "by niceness"
+    bound = "by cgroups, and watched" if memory else "watched"
+    yield ok("separation", f"processor {processor}, memory {bound}; the log's line 'separation' says why")
+    killed = {
+        label: int(value)
+        for (name, label), value in samples.items()
+        if name == "hustings_role_memory_kills_total" and value
+    }
+    if killed:
+        said = ", ".join(f"{name} {count}x" for name, count in sorted(killed.items()))
+        yield warning("separation", f"had too much memory: {said}", "More memory, or fewer listeners.")
 
 
 def _samples(text: str) -> dict[tuple[str, str], float]:

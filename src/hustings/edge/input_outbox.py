@@ -1,7 +1,7 @@
 """What listeners sent, on its way to the studio: reactions as counts, the rest in numbered batches.
 
-Reactions are figures: lost ones are not sent again. A batch is a request; the studio tells by its id when
-it has it already, so one that is not answered is sent again as it was.
+Both are requests; the studio tells by its number or id when it has one already, so one that is not answered
+is sent again as it was. So what a listener was told is taken outlives the bus, and the studio, being away.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Outbox:
         self._batch: ListenerBatch | None = None
         self._batch_since = 0.0
         self._number = 0
+        self._tally: Reactions | None = None
+        """Counts that were sent and are not answered yet."""
+        self._tally_since = 0.0
+        self._tallies = 0
         self._wake = asyncio.Event()
         metrics.inputs_waiting = self.__len__
 
@@ -86,19 +90,33 @@ class Outbox:
 
     async def close(self) -> None:
         """A last try for what waits, when the edge ends."""
-        await self.send_reactions()
+        if self._tally is None or await self.send_reactions():
+            await self.send_reactions()
         while (self._batch is not None or self._queue) and await self.send_batch():
             pass
 
     # --- inside ------------------------------------------------------------------------------
 
-    async def send_reactions(self) -> None:
-        """All counts since the last call, as one message; none when nobody reacted."""
-        if self._counts:
+    async def send_reactions(self) -> bool:
+        """All counts since the last message, or that one again while it is not taken; False when it is not
+        (yet)."""
+        if self._tally is None and self._counts:
             counts, self._counts = self._counts, {}
-            await self._bus.publish(
-                subjects.AUDIENCE_REACTIONS, Reactions(edge_id=self._edge_id, counts=counts)
-            )
+            self._tallies += 1
+            self._tally = Reactions(edge_id=self._edge_id, number=self._tallies, counts=counts)
+            self._tally_since = self._now()
+        if self._tally is None:
+            return True
+        try:
+            await self._bus.request(subjects.AUDIENCE_REACTIONS, self._tally, Done, timeout=ANSWER)
+        except (Unavailable, Refused):
+            if self._now() - self._tally_since >= GIVE_UP:
+                lost = sum(sum(kinds.values()) for kinds in self._tally.counts.values())
+                self._metrics.inputs_dropped["unanswered"] += lost
+                self._tally = None
+            return False
+        self._tally = None
+        return True
 
     async def send_batch(self) -> bool:
         """Sends the batch in hand, or the next one; False when the studio did not take it (yet)."""

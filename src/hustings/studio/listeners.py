@@ -62,15 +62,11 @@ class Publishing(Protocol):
 
     async def publish(self, subject: str, message: Message) -> None: ...
 
-    async def subscribe(
-        self, subject: str, message_type: type[Reactions], handler: Callable[[Reactions], None]
-    ) -> object: ...
-
-    async def serve(
+    async def serve[M: Message](
         self,
         subject: str,
-        message_type: type[ListenerBatch],
-        handler: Callable[[ListenerBatch], Awaitable[Message]],
+        message_type: type[M],
+        handler: Callable[[M], Awaitable[Message]],
     ) -> None: ...
 
 
@@ -116,6 +112,8 @@ class Listeners:
         self._bus = bus
         self._batches: OrderedDict[tuple[str, str], asyncio.Task[None]] = OrderedDict()
         self._counts: dict[str, Tally[str]] = {}
+        self._counted: dict[str, int] = {}
+        """By edge, the last message that was counted; the oldest is forgotten."""
         self._minutes: dict[str, Minute] = {}
         self._on_reactions: list[OnReactions] = []
         self._banned: dict[str, tuple[tuple[Ban, ...], frozenset[str]]] = {}
@@ -125,6 +123,16 @@ class Listeners:
         self._on_reactions.append(callback)
 
     # --- reactions ---------------------------------------------------------------------------
+
+    async def counted(self, message: Reactions) -> Done:
+        """Adds one edge's counts once, however often they are sent."""
+        if message.number > self._counted.get(message.edge_id, 0):
+            self._counted.pop(message.edge_id, None)
+            self._counted[message.edge_id] = message.number
+            if len(self._counted) > REMEMBERED:
+                del self._counted[next(iter(self._counted))]
+            self.reacted(message)
+        return Done()
 
     def reacted(self, message: Reactions) -> None:
         """Adds one edge's counts."""
@@ -161,7 +169,7 @@ class Listeners:
 
     async def serve(self) -> None:
         """Takes what edges send from now on. The rooms have to be loaded."""
-        await self._bus.subscribe(subjects.AUDIENCE_REACTIONS, Reactions, self.reacted)
+        await self._bus.serve(subjects.AUDIENCE_REACTIONS, Reactions, self.counted)
         await self._bus.serve(subjects.AUDIENCE_INPUT, ListenerBatch, self.take)
 
     async def run(self) -> None:

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import Counter
 
 from hustings.clock import Clock
+from hustings.priority import LOWERED, NICENESS
 from hustings.sockets import DOOR_FD
 from hustings.supervisor import tether
 from hustings.supervisor.backoff import Backoff
@@ -300,6 +301,7 @@ class Child:
         if spare is None:
             return None
         arguments = self._command[self._command.index(ROLE) + 1 :]
+        spare.hurry(arguments[0])
         if spare.begin(arguments, self._door.socket() if self._door is not None else None):
             return spare.process
         spare.drop()
@@ -323,6 +325,7 @@ def role_command(role: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", ROLE, role, *arguments]
 
 
-def tethered(program: Sequence[str]) -> list[str]:
-    """Starts a program that is not ours so that it ends with the supervisor."""
-    return [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), *program]
+def tethered(program: Sequence[str], kind: str) -> list[str]:
+    """Starts a program that is not ours so that it ends with the supervisor, at the priority of `kind`."""
+    nice = f"{NICENESS[kind]},{LOWERED[kind]}"
+    return [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), nice, *program]

@@ -23,10 +23,20 @@ from hustings.errors import HustingsError
 from hustings.log import configure_logging
 from hustings.sockets import audience_socket, studio_socket
 from hustings.store.tokens import kept_secret
+from hustings.supervisor.cgroups import Groups, NoGroups, own_group
 from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
 from hustings.supervisor.logs import LogWriter
+from hustings.supervisor.memory import (
+    cgroup_gauge,
+    limit_gauge,
+    limits,
+    machine_memory,
+    memory_gauge,
+    memory_kills,
+    own_memory,
+)
 from hustings.supervisor.metrics_door import MetricsDoor
 from hustings.supervisor.nats_server import NatsServer, tidy
 from hustings.supervisor.prometheus import merge_metrics
@@ -80,6 +90,8 @@ class Supervisor:
         self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
+        self._groups: Groups | None = None
+        self._limits: dict[str, int] = {}
         self._rolling: asyncio.Task[None] | None = None
         self._texts: dict[str, str] = {}
         self._opened: set[str] = set()
@@ -88,6 +100,34 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
         self._started = self._clock.monotonic()
+
+    def _separate(self) -> None:
+        """Bounds each role's memory, by cgroups where they may be made; the log says what could be had."""
+        self._limits = limits(self._children, machine_memory())
+        for name, limit in self._limits.items():
+            limit_gauge.labels(name).set(limit)
+        why = ""
+        try:
+            proc = Path("/proc/self")
+            group = own_group((proc / "cgroup").read_text(), (proc / "mounts").read_text())
+            self._groups = Groups(group, self._limits)
+        except OSError:
+            why = "this system has no /proc"
+        except NoGroups as none:
+            why = str(none)
+        has = self._groups.has if self._groups else frozenset[str]()
+        for controller in ("cpu", "memory"):
+            cgroup_gauge.labels(controller).set(int(controller in has))
+        log.info(
+            "separation",
+            processor="cgroup weights" if "cpu" in has else "niceness",
+            memory="cgroups and watched" if "memory" in has else "watched",
+            **({"why": why} if why else {}),
+        )
+
+    def _placed(self, name: str, pid: int) -> None:
+        if self._groups is not None:
+            self._groups.place(name, pid)
 
     def _make_children(self, settings: Settings, command: Callable[..., list[str]]) -> dict[str, Child]:
         environment = child_environment(settings, self.doors, self._bus_url)
@@ -108,6 +148,7 @@ class Supervisor:
                 *(name, argv, told[kind_of(name)], self._logs, self._clock),
                 door=self._doorway(kind_of(name)),
                 spares=self._spares.get(kind_of(name)),
+                begun=self._placed,
             )
             for name, argv in commands.items()
         }
@@ -116,6 +157,7 @@ class Supervisor:
             *("scribe", command("scribe"), environment, self._logs, self._clock),
             after=self._all_open,
             needed=False,
+            begun=self._placed,
         )
         if settings.domain:
             children["certificates"] = Child(
@@ -123,7 +165,11 @@ class Supervisor:
                 needed=False,
             )
         if self._nats:
-            bus = Child("bus", tethered(self._nats.command), keyless, self._logs, self._clock, tidy)
+            bus = Child(
+                *("bus", tethered(self._nats.command, "bus"), keyless),
+                *(self._logs, self._clock, tidy),
+                begun=self._placed,
+            )
             children = {"bus": bus, **children}
         return children
 
@@ -166,8 +212,9 @@ class Supervisor:
         """Until `stop`. Raises HustingsError when a role cannot start at all."""
         running: dict[str, asyncio.Task[None]] = {}
         bus: Bus | None = None
+        self._separate()
         door = MetricsDoor(self.doors["metrics"], self._metrics)
-        watch = asyncio.create_task(self._watch())
+        watch = asyncio.gather(self._watch(), self._watch_memory())
         try:
             # All at once: while the bus starts, the roles are still importing, and then they wait for it.
             for name, child in self._children.items():
@@ -178,6 +225,7 @@ class Supervisor:
                 await self._until_stopped(running)
         finally:
             watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             door.close()
             await self._shut_down(running, bus)
 
@@ -225,6 +273,8 @@ class Supervisor:
         if self._nats:
             self._nats.forget()
         self._folder.close()
+        if self._groups is not None:
+            self._groups.close()
         log.info("stopped")
         self._logs.finish()
 
@@ -307,6 +357,20 @@ class Supervisor:
                         log.error("role hangs; killing it", name=child.name)
                         child.kill()
             looked = now
+
+    async def _watch_memory(self) -> None:
+        """Kills a role that has taken more memory than it may have."""
+        while True:
+            await asyncio.sleep(1.0)
+            for name, child in self._children.items():
+                has = own_memory(child.pid) if child.pid else None
+                if has is None:
+                    continue
+                memory_gauge.labels(name).set(has)
+                if has > self._limits[name]:
+                    memory_kills.labels(name).inc()
+                    log.error("role has too much memory; killing it", name=name, bytes=has)
+                    child.kill()
 
 
 def kind_of(name: str) -> str:

@@ -1,8 +1,8 @@
 """Ties a child's life to its supervisor's: when that is killed (even by kill -9), so is the child.
 
 Standard library only. Roles call `tether()` first thing; for programs that are not ours the supervisor
-starts `python -I -S tether.py SUPERVISOR_PID PROGRAM ARGUMENTS...`, which ties itself and then becomes
-the program.
+starts `python -I -S tether.py SUPERVISOR_PID NICENESS,OR_ELSE PROGRAM ARGUMENTS...`, which ties itself and
+then becomes the program.
 """
 
 from __future__ import annotations
@@ -29,4 +29,10 @@ def tether(parent: int) -> None:
 
 if __name__ == "__main__":
     tether(int(sys.argv[1]))
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  # no shell is the point
+    for niceness in sys.argv[2].split(","):
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, int(niceness))
+            break
+        except OSError:
+            continue
+    os.execv(sys.argv[3], sys.argv[3:])  # noqa: S606  # no shell is the point
