@@ -85,7 +85,7 @@ def test_what_the_stage_can_read_looks_like_sound_here(data: bytes) -> None:
         assert not is_sound(data)
 
 
-@given(st.lists(st.floats(0, 2), max_size=300))
+@given(st.lists(st.floats(0, 0.02) | st.floats(0, 2), min_size=20, max_size=300))
 def test_no_more_passes_than_the_rate_and_the_reserve(pauses: list[float]) -> None:
     now, taken = 0.0, 0
     allowance = Allowance(10, 5, now)
@@ -99,6 +99,16 @@ def test_a_client_at_its_pace_is_never_held_back() -> None:
     allowance = Allowance(110, 300, 0.0)
     assert all(allowance.take(n * 0.01) for n in range(5000))
     assert all(allowance.take(60.0) for _ in range(250)), "what a stalled network held back"
+
+
+def test_a_client_that_says_nothing_gets_two_seconds_and_no_more() -> None:
+    ahead = Ahead()
+    for n in range(MAX_AHEAD):
+        assert not ahead.too_far
+        ahead.sent(65_500 + n & 0xFFFF)
+    assert ahead.too_far
+    ahead.got(65_500 + 3 & 0xFFFF)
+    assert not ahead.too_far
 
 
 @given(st.integers(0, 65535), st.lists(st.integers(0, 3) | st.integers(0, 65535), max_size=400))

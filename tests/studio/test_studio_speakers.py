@@ -274,7 +274,10 @@ async def test_the_stage_ends_a_session(tmp_path: Path, cause: str, code: int) -
 
 
 async def test_a_stage_that_begins_anew_knows_no_session(tmp_path: Path) -> None:
-    async with running_studio(tmp_path) as house, speaking(house, await opened(house)) as socket:
+    async with (
+        running_studio(tmp_path) as house,
+        speaking(house, await opened(house), returns=False) as socket,
+    ):
         await house.bus.publish(subjects.STAGE_HELLO, StageHello(stage_id="stage-2"))
         with pytest.raises(Closed) as closed:
             await socket.receive()
