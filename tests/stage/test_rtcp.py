@@ -96,7 +96,8 @@ def test_what_browsers_send_is_read_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x80\xc9\x00", b"\x80\xc9\x00\x09" + bytes(8), b"\x81\xc9\x00\x01" + bytes(4), b"\x40" * 12]
+    "data",
+    [b"", b"\x80\xc9\x00", b"\x80\xc9\x00\x09" + bytes(8), b"\x81\xc9\x00\x01" + bytes(4), b"\x40" * 12],
 )
 def test_what_is_cut_off_or_none_is_corrupt(data: bytes) -> None:
     with pytest.raises(Corrupt):
