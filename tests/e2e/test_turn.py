@@ -16,6 +16,8 @@ from turn_support import SECRET, TURNSERVER, Coturn, coturn
 
 from hustings.clients.script import Script
 from hustings.clients.speaker import Speaker
+from hustings.config import Settings
+from hustings.doctor.relays import relays
 from hustings.turn import read_links
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
@@ -130,6 +132,26 @@ def test_speak_goes_by_way_of_a_relay_only(server: Server, relay: Coturn) -> Non
     finally:
         stop.set()
         thread.join(30)
+
+
+def test_the_doctor_asks_each_relay_for_an_allocation(relay: Coturn) -> None:
+    def said(turn: str, secret: str = SECRET) -> list[tuple[str, str]]:
+        return [(one.level, one.what) for one in relays(Settings(turn=turn, turn_secret=secret))]
+
+    assert said(f"{relay.udp},{relay.tcp},stun:127.0.0.1:{relay.port}") == [
+        ("ok", f"{relay.udp} relays"),
+        ("ok", f"{relay.tcp} relays"),
+        ("ok", f"stun:127.0.0.1:{relay.port} answers"),
+    ]
+    [(level, what)] = said(relay.udp, "another secret")
+    assert (level, what) == ("wrong", f"{relay.udp} does not believe our passwords")
+    [(level, what)] = said(relay.tls)
+    assert level == "wrong"
+    assert "certificate" in what
+    [(level, what)] = said("turn:127.0.0.1:1?transport=tcp")
+    assert (level, "does not answer" in what) == ("wrong", True)
+    assert said("nonsense")[0][0] == "wrong"
+    assert said("") == [("ok", "none named (HUSTINGS_TURN): speakers need UDP to the media port")]
 
 
 def test_relays_are_named_to_those_with_a_ticket_and_no_secret_is_logged(server: Server) -> None:

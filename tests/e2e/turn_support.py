@@ -1,5 +1,5 @@
-"""Debian's coturn on 127.0.0.1, as an operator sets it up, but for its peers: the stage under test is on
-loopback, which relays else refuse to reach."""
+"""Debian's coturn on 127.0.0.1, as docs/examples/turnserver.conf has it, but for its peers: the stage under
+test is on loopback, which relays else refuse to reach."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TURNSERVER = shutil.which("turnserver") or "/usr/bin/turnserver"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "turnserver.conf"
 SECRET = "a secret of this test"
 
 
@@ -62,19 +63,16 @@ def coturn(folder: Path) -> Iterator[Coturn]:
     relay = Coturn(_free_port(), _free_port(), folder / "turn.log")
     command = [
         TURNSERVER,
-        "-n",
+        "-c",
+        str(EXAMPLE),
         "--listening-ip=127.0.0.1",
         "--relay-ip=127.0.0.1",
         f"--listening-port={relay.port}",
         f"--tls-listening-port={relay.tls_port}",
         f"--cert={certificate}",
         f"--pkey={key}",
-        "--use-auth-secret",
         f"--static-auth-secret={SECRET}",
-        "--realm=talk.example.org",
-        "--fingerprint",
-        "--no-cli",
-        "--no-multicast-peers",
+        "--allowed-peer-ip=127.0.0.1",
         "--allow-loopback-peers",
         "--verbose",
         "--simple-log",

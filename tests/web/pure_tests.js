@@ -7,6 +7,7 @@ import {
 } from "/js/edit_model.js";
 import { clockTime, countdown, dayAndTime, initials, sameClock, span } from "/js/format.js";
 import { FASTEST, Governor, SLOWEST } from "/js/governor.js";
+import { holdsFor, readLinks } from "/js/ice_servers.js";
 import { pieceAt, pieces } from "/js/listen_rewind.js";
 import { Heard } from "/js/listen_wave.js";
 import { decodeTime } from "/js/mp4_time.js";
@@ -195,6 +196,17 @@ export const tests = {
     equal(tuneOpus("v=0\r\n"), "v=0\r\n");
     const original = tuneOpus(sdp, true).split("\r\n");
     equal(original[3], "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=0;stereo=1;sprop-stereo=0;maxaveragebitrate=96000");
+  },
+
+  "relays are read from Link headers, and nothing else is"() {
+    const turn = '<turn:relay.example.org:3478?transport=udp>; rel="ice-server"; username="1764450000:a,b"; credential="x+/=,;"; credential-type="password"';
+    const found = readLinks(`<https://example.org/>; rel="help", ${turn}, <stun:relay.example.org>; rel=ice-server, <javascript:alert(1)>; rel="ice-server"`);
+    equal(found, [
+      { urls: "turn:relay.example.org:3478?transport=udp", username: "1764450000:a,b", credential: "x+/=,;" },
+      { urls: "stun:relay.example.org" },
+    ]);
+    equal([readLinks(""), readLinks("<turn:x"), readLinks('<turn:a>; rel="next"')], [[], [], []]);
+    equal([holdsFor(found, 1764449000), holdsFor(found, 1764460000), holdsFor([], 0)], [1000, 600, 600]);
   },
 
   "times read as people write them"() {

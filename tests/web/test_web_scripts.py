@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pages_browser import chromium
 from playwright.sync_api import Page, Route
 
 import hustings
+from hustings.audio.line_rate import LineRate
 from hustings.audio.opus import OpusEncoder
 from hustings.cmaf.chunker import Chunker
 
@@ -117,3 +119,26 @@ def test_a_listener_moves_to_another_process_without_a_gap(page: Page) -> None:
     assert found["said"] == ["connected", "a", "b", "connected", "c", "d"]
     assert found["before"] is False
     assert found["lines"] == 2
+
+
+@pytest.mark.parametrize("most", [96_000, 48_000])
+def test_browsers_follow_their_line_as_our_own_speaker_does(page: Page, most: int) -> None:
+    dice = random.Random(most)
+    full = [dice.random() < 0.3 for _ in range(40) for _ in range(dice.randrange(1, 25))]
+    reports = [
+        (round(dice.random() * (0.2 if bad else 0.03), 4), 0.3 if bad else dice.choice([0.03, 0.05, None]))
+        for bad in full
+    ]
+    rate, wanted = LineRate(most), []
+    for second, (lost, round_trip) in enumerate(reports):
+        rate.take(lost, round_trip, second)
+        wanted.append(rate.bitrate)
+    found = page.evaluate(
+        "async ([most, reports]) => { const { LineRate } = await import('/js/line_rate.js');"
+        " const rate = new LineRate(most);"
+        " const follow = ([lost, trip], second) => (rate.take(lost, trip, second), rate.bitrate);"
+        " return reports.map(follow); }",
+        [most, reports],
+    )
+    assert found == wanted
+    assert len(set(wanted)) >= 3

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from hustings.config import Settings
-from hustings.doctor import folders, machine, network, server
+from hustings.doctor import folders, machine, network, relays, server
 from hustings.doctor.findings import Check, Finding, examine, ok
 
 
@@ -24,6 +24,7 @@ def checks(
         ("server", lambda: server.roles(data, running)),
         ("ports", lambda: network.ports(settings, running)),
         ("media", lambda: network.media(settings, running)),
+        ("relays", lambda: relays.relays(settings)),
         ("links", lambda: network.links(settings, running)),
         ("certificate", lambda: network.certificates(settings, running, time.time())),
         ("proxies", lambda: network.proxies(settings, running)),

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from hustings import ids
-from hustings.bus.messages import SessionAnswer, SessionOffer, SessionTrickle
+from hustings.bus.messages import Place, SessionAnswer, SessionOffer, SessionTrickle
 from hustings.errors import HustingsError, Refused
 from hustings.stage.engine import BroadcastEngine
 from hustings.stage.socket_peer import SocketPeer, SocketPeers
@@ -87,6 +87,8 @@ class Sessions:
     async def _offer(self, engine: BroadcastEngine, offer: SessionOffer) -> SessionAnswer:
         if offer.kind == "ingest" and not offer.participant_id:
             raise Refused(400, "Incomplete offer", "a speaker needs a participant_id", "participant_id")
+        if offer.when_connected:  # a stage that began anew knows no seat: said now, not once it is connected
+            await asyncio.wrap_future(self._ticker.call(lambda: _seat_to_keep(engine, offer)))
         session = Session(
             ids.new_id(),
             offer.kind,
@@ -138,10 +140,7 @@ class Sessions:
         replaced = ""
         place, aside = offer.place, offer.aside
         if offer.when_connected:  # that was seconds ago: he may have been moved since, or removed
-            now = engine.where(offer.participant_id)
-            if now is None:
-                raise Refused(404, "No seat to keep", "send an offer that takes the seat at once")
-            place, aside = now
+            place, aside = _seat_to_keep(engine, offer)
         if speaks:
             replaced = engine.connect(
                 session.session_id,
@@ -255,3 +254,11 @@ class Sessions:
             _sessions.labels(session.kind).dec()
             _ended.labels(cause).inc()
             log.info("session ended", kind=session.kind, cause=cause)
+
+
+def _seat_to_keep(engine: BroadcastEngine, offer: SessionOffer) -> tuple[Place, str]:
+    """Where the participant sits now. In the tick's thread. Raises Refused (404)."""
+    found = engine.where(offer.participant_id)
+    if found is None:
+        raise Refused(404, "No seat to keep", "send an offer that takes the seat at once")
+    return found

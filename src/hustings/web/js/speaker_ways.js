@@ -137,6 +137,7 @@ export class Ways {
           if (heard) listener.sound(heard);
           return "stands";
         }
+        if (["failed", "closed", "disconnected"].includes(trial.state)) break;
         await new Promise((resolve) => setTimeout(resolve, LOOK));
       }
     } catch (error) {
