@@ -135,7 +135,7 @@ class Evening:
                     )
                 )
         self.room.start()
-        self.room.wait_for_state("live")
+        self.room.wait_for_state("live", within=60.0)
         command = [*HUSTINGS, "listen", self.room.audience_url, "--seconds", f"{seconds:g}", "--json"]
         with (self._folder / "heard.json").open("wb") as out:
             self._listener = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
@@ -180,6 +180,7 @@ def evening(folder: Path, seconds: float, **environment: str) -> Iterator[Evenin
             json={"secret": secret, "name": "Clara", "password": PASSWORD},
             headers={"Origin": server.studio_url},
             trust_env=False,
+            timeout=60.0,
         )
         made.raise_for_status()
         found = Evening(server, server.room("An evening", speakers=[name for name, _ in VOICES]), folder)

@@ -24,6 +24,7 @@ import httpx
 import joins
 import loiter
 import requests_flood
+import rush
 import slow
 import slowhttptest
 import udp
@@ -171,7 +172,8 @@ PEAK = 50
 
 
 def requests(found: Evening, scale: float) -> list[Row]:
-    """3: page, playlist and joins, first by as many as keep the door busy, then by three times that and more."""
+    """3: page, playlist and joins, first by as many as keep the door busy, then by three times that and
+    more."""
     seconds, room = max(3, int(15 * scale)), found.room
     rows: list[Row] = []
     for what, url in (("page", room.audience_url), ("playlist", f"{room.audience_url}/hls/opus.m3u8")):
@@ -220,6 +222,45 @@ def _normal_again(what: str, found: Evening) -> Row:
         time.sleep(0.2)
     seen = f"{since:.1f} s" if in_a_row == 3 else "not within 30 s"
     return f"{what}: normal again", "<= 5 s", seen, in_a_row == 3 and since <= 5.0
+
+
+RUSH_CONNECTIONS = 400
+"""Connections of the edge in the attack `lobby`: places for nine tenths of them."""
+
+
+def lobby(found: Evening, scale: float) -> list[Row]:
+    """More than there are places for: they wait, in order, and come back spread; then some leave."""
+    count, leaving = int(1_000 * scale), int(200 * scale)
+    places = int(RUSH_CONNECTIONS * scale * 0.9) - 1
+    path = f"/r/{found.room.slug}/live"
+    seen = in_process(rush.rush, found.audience, path, count, 10.0, (25.0, leaving), 75.0)
+    expected = places + leaving
+    return [
+        (
+            f"{count} come to {places} places, {leaving} leave after 25 s",
+            "all places taken again",
+            f"{seen['heard']} heard, {seen['inside']} inside at the end",
+            abs(seen["heard"] - expected) <= 0.03 * expected + 3,
+        ),
+        (
+            "in earlier than somebody who came before",
+            "<= 12 s (a wave, and what the way takes)",
+            f"{seen['overtaken']:.1f} s",
+            seen["overtaken"] <= 12.0,
+        ),
+        (
+            "came back in one second, at most",
+            "<= 800 (400 are told each second)",
+            f"{seen['most_in_a_second']} of {seen['returns']}",
+            seen["most_in_a_second"] <= 800,
+        ),
+        (
+            "refused",
+            "503 with Retry-After",
+            f"{seen['impolite']} otherwise, {seen['lost']} cut; {seen['tests']} effort tests done",
+            not seen["impolite"],
+        ),
+    ]
 
 
 def loiterers(found: Evening, scale: float) -> list[Row]:
@@ -327,6 +368,7 @@ ATTACKS: dict[str, tuple[Callable[[Evening, float], list[Row]], float]] = {
     "slowhttptest": (slowhttptest_comes, 110.0),
     "slowhttptest-capped": (slowhttptest_capped, 110.0),
     "requests": (requests, 115.0),
+    "lobby": (lobby, 90.0),
     "loiter": (loiterers, 60.0),
     "udp": (udp_flood, 80.0),
     "handshakes": (racing, 120.0),
@@ -346,7 +388,10 @@ def attack(name: str, scale: float) -> list[Row]:
     work, seconds = ATTACKS[name]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        with evening(place, seconds, **SETTINGS.get(name, {})) as found:
+        more = dict(SETTINGS.get(name, {}))
+        if name == "lobby":
+            more["HUSTINGS_LISTENERS"] = str(int(RUSH_CONNECTIONS * scale))
+        with evening(place, seconds, **more) as found:
             ticks, begun = lateness(found.server), time.time()
             with People(found, seconds) as people:
                 rows = work(found, scale)

@@ -40,7 +40,7 @@ class Crowd:
         for when, came, new in asking:
             if not new:
                 self.lobby.came_back(came)
-            if self.lobby.enter(came, new=new):
+            if self.lobby.passes(when) or self.lobby.enter(came, new=new):
                 self.entered.append((came, when))
                 self.inside += 1
             else:
@@ -52,9 +52,18 @@ class Crowd:
 def test_open_is_open() -> None:
     lobby = Lobby(Returns())
     assert lobby.open
-    assert lobby.enter(5.0, new=True)
+    assert lobby.passes(5.0)
     lobby.tick(5.0, TICK, closed=False, rate=1)
     assert lobby.open
+
+
+def test_the_last_place_closes_the_door_at_once() -> None:
+    """A crowd comes between two ticks."""
+    lobby = Lobby(Returns())
+    lobby.tick(5.0, TICK, closed=False, rate=1000, room=3)
+    assert [lobby.passes(5.1) for _ in range(5)] == [True, True, True, False, False]
+    assert not lobby.open
+    assert not lobby.enter(5.1, new=True)
 
 
 def overtaken(entered: list[tuple[float, float]]) -> float:

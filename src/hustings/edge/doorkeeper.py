@@ -137,7 +137,7 @@ class Doorkeeper:
     def refuse(self, door: Doorway, request: Request) -> Reply | None:
         """What one who has to wait is told; None: he goes in."""
         self._asked[door] += 1
-        if self.lobbies[door].open:
+        if self.lobbies[door].passes(self._clock.wall()):
             return None
         told = self._ask(door, _parameters(request))
         if told.wait is None:
@@ -151,7 +151,8 @@ class Doorkeeper:
         again."""
         parameters = _parameters(request)
         door: Doorway = "page" if parameters.get("door") == "page" else "join"
-        told = Told(self._kept(parameters)) if self.lobbies[door].open else self._ask(door, parameters)
+        free = self.lobbies[door].passes(self._clock.wall())
+        told = Told(self._kept(parameters)) if free else self._ask(door, parameters)
         body = json.dumps({"in": told.wait is None, **told.fields()}, separators=(",", ":")).encode()
         return make_reply(200, "application/json", body, (("Cache-Control", "no-store"), *ANY_ORIGIN))
 
@@ -159,7 +160,7 @@ class Doorkeeper:
         """For who is refused before anybody could queue: no connection is left, or one address has too
         many, or this edge has only just begun."""
         token = self._kept(_parameters(request)) or self.tokens.write("waiting", self._clock.wall())
-        wait = self._returns.after(self._clock.wall(), WAVE / 2)
+        wait = self._returns.after(self._clock.wall(), self._returns.some_time())
         return lobby_reply(Told(token, wait).fields(), request, status, close=True)
 
     def invited(self, request: Request, visitor: str) -> bool:

@@ -54,6 +54,10 @@ class Returns:
         self._told[second] = self._told.get(second, 0) + 1
         return max(0.0, second + self._chance() - now)
 
+    def some_time(self) -> float:
+        """Seconds for whose turn is far: between half a wave and a whole one."""
+        return WAVE / 2 + self._chance() * (WAVE / 2 - 1.0)
+
     def tick(self, now: float) -> None:
         """Forgets what is past."""
         for second in [each for each in self._told if each < now - 1]:
@@ -92,18 +96,17 @@ class Lobby:
     def tick(self, now: float, seconds: float, *, closed: bool, rate: float, room: float = math.inf) -> None:
         """`seconds` after the last tick: `closed` while there is reason to let in only `rate` a second,
         `room` of them in all."""
+        self._room = room
         if self.open:
             if not closed:
                 return
-            self.front = self.since = now
-            self._turns = self._promised = 0.0
+            self._close(now)
         if self.front > now + SLOT:
             # The clock was set back: those who waited by the old one are let in by turns like newcomers.
             self.front = now
             self._waiting.clear()
         # While it empties the rate does not fall, or the last ones would wait longer and longer.
         self.rate = rate if closed else max(rate, self.rate, self.waiting / EMPTY_WITHIN)
-        self._room = room
         self._promised *= max(0.0, 1.0 - seconds / WAVE)
         free = max(0.0, room - self._promised)
         self._turns = min(self._turns + self.rate * seconds, max(1.0, self.rate), free)
@@ -113,6 +116,21 @@ class Lobby:
             return
         self._slots = sorted(self._waiting)
         self._sums = list(accumulate((self._waiting[slot] for slot in self._slots), initial=0))
+
+    def _close(self, now: float) -> None:
+        self.front = self.since = now
+        self._turns = self._promised = 0.0
+
+    def passes(self, now: float) -> bool:
+        """Whether one goes in because nobody has to wait; he is counted, and the last place closes the
+        door."""
+        if not self.open:
+            return False
+        if self._room < 1.0:
+            self._close(now)
+            return False
+        self._room -= 1.0
+        return True
 
     def _advance(self) -> None:
         for slot in sorted(self._waiting):
@@ -130,9 +148,8 @@ class Lobby:
             self.front = max(self.front, (slot + 1) * SLOT)
 
     def enter(self, arrival: float, *, new: bool = False) -> bool:
-        """Whether one who came at `arrival` goes in now; he is counted. `new`: he came only now."""
-        if self.open:
-            return True
+        """Whether one who came at `arrival` goes in now although people wait; he is counted. `new`: he came
+        only now."""
         if self._room < 1.0:
             return False
         if new or arrival > self.front:
@@ -164,7 +181,7 @@ class Lobby:
             self._waiting[slot] = self._waiting.get(slot, 0) + 1
         ahead = self.ahead(arrival)
         turn = ahead / self.rate if self.rate else WAVE
-        return self._returns.after(now, min(max(turn, SOONEST), WAVE - 1.0)), ahead
+        return self._returns.after(now, max(min(turn, self._returns.some_time()), SOONEST)), ahead
 
     def ahead(self, arrival: float) -> int:
         """How many of those who wait came before, about."""

@@ -140,7 +140,7 @@ class Console {
   async _pass() {
     const { api } = this._context;
     const answer = await api.post(api.ticket ? "/me/pass" : "/pass").catch(() => null);
-    if (answer?.ok) for (const id of ["public", "listen"]) byId(id).href = answer.body.address;
+    if (answer?.body.address) for (const id of ["public", "listen"]) byId(id).href = answer.body.address;
     setTimeout(() => void this._pass(), PASS_AGAIN * 1000);
   }
 
