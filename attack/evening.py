@@ -98,7 +98,7 @@ class Evening:
     def __init__(self, server: Server, room: Room, folder: Path) -> None:
         self.server = server
         self.room = room
-        self._folder = folder
+        self.folder = folder
         self._voices: list[subprocess.Popen[str]] = []
         self._listener: subprocess.Popen[bytes] | None = None
         self.began = self.ended = 0.0
@@ -137,7 +137,7 @@ class Evening:
         self.room.start()
         self.room.wait_for_state("live")
         command = [*HUSTINGS, "listen", self.room.audience_url, "--seconds", f"{seconds:g}", "--json"]
-        with (self._folder / "heard.json").open("wb") as out:
+        with (self.folder / "heard.json").open("wb") as out:
             self._listener = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
         time.sleep(SETTLE)
 
@@ -153,7 +153,7 @@ class Evening:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._listener.wait(120)
         with contextlib.suppress(ValueError, OSError):
-            found: dict[str, Any] = json.loads((self._folder / "heard.json").read_text())
+            found: dict[str, Any] = json.loads((self.folder / "heard.json").read_text())
             return found
         return {}
 
@@ -180,6 +180,7 @@ def evening(folder: Path, seconds: float, **environment: str) -> Iterator[Evenin
             json={"secret": secret, "name": "Clara", "password": PASSWORD},
             headers={"Origin": server.studio_url},
             trust_env=False,
+            timeout=60.0,
         )
         made.raise_for_status()
         found = Evening(server, server.room("An evening", speakers=[name for name, _ in VOICES]), folder)
