@@ -119,7 +119,7 @@ class Evening:
         """On air, with both voices and a listener of `seconds`."""
         self.room.open()
         demo = resources.files("hustings") / "web" / "demo"
-        origin = time.time() + 2.0
+        origin = time.monotonic() + 2.0
         for name, file in VOICES:
             with resources.as_file(demo / file) as path:
                 self._voices.append(
@@ -131,7 +131,7 @@ class Evening:
                         studio_url=self.server.studio_url,
                         origin=origin,
                         loop=True,
-                        log=subprocess.DEVNULL,
+                        log=(self.folder / f"{name}.log").open("wb"),
                     )
                 )
         self.room.start()
@@ -139,6 +139,10 @@ class Evening:
         command = [*HUSTINGS, "listen", self.room.audience_url, "--seconds", f"{seconds:g}", "--json"]
         with (self.folder / "heard.json").open("wb") as out:
             self._listener = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60.0
+        while self.speaking() < len(VOICES):
+            assert time.monotonic() < end, "The voices did not connect: nothing would be shown."
+            time.sleep(0.2)
         time.sleep(SETTLE)
 
     def speaking(self) -> int:
