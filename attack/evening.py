@@ -98,7 +98,7 @@ class Evening:
     def __init__(self, server: Server, room: Room, folder: Path) -> None:
         self.server = server
         self.room = room
-        self._folder = folder
+        self.folder = folder
         self._voices: list[subprocess.Popen[str]] = []
         self._listener: subprocess.Popen[bytes] | None = None
         self.began = self.ended = 0.0
@@ -131,14 +131,18 @@ class Evening:
                         studio_url=self.server.studio_url,
                         origin=origin,
                         loop=True,
-                        log=subprocess.DEVNULL,
+                        log=(self.folder / f"{name}.log").open("wb"),
                     )
                 )
         self.room.start()
         self.room.wait_for_state("live", within=60.0)
         command = [*HUSTINGS, "listen", self.room.audience_url, "--seconds", f"{seconds:g}", "--json"]
-        with (self._folder / "heard.json").open("wb") as out:
+        with (self.folder / "heard.json").open("wb") as out:
             self._listener = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60.0
+        while self.speaking() < len(VOICES):
+            assert time.monotonic() < end, "The voices did not connect: nothing would be shown."
+            time.sleep(0.2)
         time.sleep(SETTLE)
 
     def speaking(self) -> int:
@@ -153,7 +157,7 @@ class Evening:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._listener.wait(120)
         with contextlib.suppress(ValueError, OSError):
-            found: dict[str, Any] = json.loads((self._folder / "heard.json").read_text())
+            found: dict[str, Any] = json.loads((self.folder / "heard.json").read_text())
             return found
         return {}
 

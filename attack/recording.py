@@ -22,7 +22,8 @@ def finished(data: Path, slug: str, within: float = 60.0) -> tuple[Path, dict[st
 
 
 def lost(folder: Path, index: dict[str, Any], names: tuple[str, ...], begin: float, end: float) -> float:
-    """Share of the frames of `names` that never came between two Unix times."""
+    """Share of the frames of `names` that never came between two Unix times. Raises AssertionError when there
+    is nothing of them."""
     since = float(index["live_since"])
     first, last = ((at - since) * SAMPLE_RATE for at in (begin, end))
     missing = all_of_it = 0.0
@@ -36,7 +37,8 @@ def lost(folder: Path, index: dict[str, Any], names: tuple[str, ...], begin: flo
             gap = json.loads(line)
             if gap.get("cause") == "lost" and first <= gap["from"] < last:
                 missing += gap["samples"]
-    return missing / all_of_it if all_of_it else 1.0
+    assert all_of_it, "Nobody of these spoke then: nothing is shown."
+    return missing / all_of_it
 
 
 def whole(index: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import clock_steps
 import event_sockets
 import handshakes
 import httpx
@@ -324,6 +325,14 @@ def racing(found: Evening, scale: float) -> list[Row]:
     return rows
 
 
+def clocks(found: Evening, _scale: float) -> list[Row]:
+    """10: the server's wall clock is wrong by an hour, both ways, and right again."""
+    if not clock_steps.installed():
+        print("faketime is not installed; nothing shown. As root: apt-get install faketime")
+        return []
+    return clock_steps.step(found, found.folder / CLOCK)
+
+
 def studio_sockets(found: Evening, scale: float) -> list[Row]:
     """6: the studio's event socket."""
     path = f"/api/rooms/{found.room.slug}/events"
@@ -372,9 +381,11 @@ ATTACKS: dict[str, tuple[Callable[[Evening, float], list[Row]], float]] = {
     "loiter": (loiterers, 60.0),
     "udp": (udp_flood, 80.0),
     "handshakes": (racing, 120.0),
+    "clocks": (clocks, 75.0),
     "sockets": (studio_sockets, 90.0),
 }
 """Name: what it does, and seconds it takes at most."""
+CLOCK = "clock"
 # wrk and slowhttptest have one address: these attacks are about requests and slowness, the others about who
 # holds too many connections.
 SETTINGS = {
@@ -391,6 +402,8 @@ def attack(name: str, scale: float) -> list[Row]:
         more = dict(SETTINGS.get(name, {}))
         if name == "lobby":
             more["HUSTINGS_LISTENERS"] = str(int(RUSH_CONNECTIONS * scale))
+        if name == "clocks":
+            more |= clock_steps.environment(place / CLOCK)
         with evening(place, seconds, **more) as found:
             ticks, begun = lateness(found.server), time.time()
             with People(found, seconds) as people:

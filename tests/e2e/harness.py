@@ -27,7 +27,7 @@ from hustings.clients.api import StudioApi
 
 HUSTINGS = [sys.executable, "-P", "-c", "from hustings.cli import main; main()"]
 """The `hustings` command of this very environment."""
-READY_WITHIN = 40.0
+READY_WITHIN = 120.0
 """Seconds; the machine that runs the tests may be busy."""
 STOPPED_WITHIN = 20.0
 

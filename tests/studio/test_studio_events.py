@@ -347,6 +347,7 @@ def test_origins() -> None:
     assert same_origin("http://a:1", "a:1", "http://b")
     assert same_origin("https://b", "a:1", "https://b")
     assert not same_origin("http://b", "a:1", "https://b")
+    assert not same_origin("http://[a", "a:1", "https://b")
     assert not same_origin("null", "a:1", "https://b")
     assert not same_origin("http://a:2", "a:1", "https://b")
 

@@ -144,7 +144,10 @@ def same_origin(origin: str | None, host: str | None, studio_url: str) -> bool:
     """Browsers name the page's origin; a foreign page must not read a room through its reader's browser."""
     if origin is None:
         return True
-    asked = urlsplit(origin)
+    try:
+        asked = urlsplit(origin)
+    except ValueError:
+        return False
     own = urlsplit(studio_url)
     return bool(asked.netloc) and (asked.netloc == host or (asked.scheme, asked.netloc) == own[:2])
 

@@ -93,7 +93,10 @@ def is_own_origin(origin: str, host: str, scheme: str, own: str) -> bool:
     """
     if own and origin == own:
         return True
-    asked = urlsplit(origin)
+    try:
+        asked = urlsplit(origin)
+    except ValueError:
+        return False  # what no browser sends: brackets around what is no IPv6 address
     if not asked.netloc or asked.netloc != host or asked.scheme not in ("http", "https"):
         return False
     with_tls = scheme in ("https", "wss") or own == f"https://{host}"

@@ -47,7 +47,11 @@ class Target:
 
 def check(url: str, private: bool) -> Target:
     """What can be known of `url` without resolving. Raises ForbiddenTarget."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ForbiddenTarget("It is no web address.") from None
     tls = parts.scheme == "https"
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in ("http", "https") or not host:
@@ -59,7 +63,7 @@ def check(url: str, private: bool) -> Target:
     address = _literal(host)
     if address is not None:
         refuse(str(address), private)
-    return Target((str(address),) if address else (), host, parts.port or (443 if tls else 80), tls)
+    return Target((str(address),) if address else (), host, port or (443 if tls else 80), tls)
 
 
 async def resolve(target: Target, private: bool, lookup: Resolve) -> Target:

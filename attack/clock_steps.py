@@ -1,0 +1,87 @@
+"""The wall clock of a live server is set wrong by an hour, both ways, and back. Never this machine's clock:
+the server runs with libfaketime (Debian package `faketime`), and a file says how wrong its clock is.
+
+Only CLOCK_REALTIME is wrong, as after settimeofday(2): CLOCK_MONOTONIC goes on. The bus is a static Go
+program and keeps the right time, which it asks for nothing but its log.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from evening import PASSWORD, VOICES, Evening
+
+LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+STEPS = (3_600, 0, -3_600, 0)
+"""Seconds by which the clock is wrong, one after the other."""
+EACH = 15.0
+"""Seconds each lasts."""
+_PDT = re.compile(r"#EXT-X-PROGRAM-DATE-TIME:(\S+)")
+_LENGTH = re.compile(r"#EXTINF:([0-9.]+)")
+
+type Row = tuple[str, str, str, bool]
+
+
+def installed() -> bool:
+    return bool(LIBRARIES)
+
+
+def environment(file: Path) -> dict[str, str]:
+    """Of a server whose clock is as `file` says."""
+    if not installed():
+        return {}
+    file.write_text("+0")
+    return {
+        "LD_PRELOAD": str(LIBRARIES[0]),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def slips(playlist: str) -> list[float]:
+    """Seconds by which each dated segment is not where the one dated before it and the lengths say."""
+    found: list[float] = []
+    expected: float | None = None
+    since = 0.0
+    for line in playlist.splitlines():
+        if dated := _PDT.match(line):
+            at = datetime.fromisoformat(dated[1]).timestamp()
+            if expected is not None:
+                found.append(abs(at - expected - since))
+            expected, since = at, 0.0
+        elif length := _LENGTH.match(line):
+            since += float(length[1])
+    return found
+
+
+def step(found: Evening, file: Path) -> list[Row]:
+    """All steps; what a host, a guest and a player see after each."""
+    url, rows = found.server.studio_url, []
+    with httpx.Client(base_url=url, timeout=30.0, trust_env=False, headers={"Origin": url}) as host:
+        host.post("/api/sessions", json={"name": "Clara", "password": PASSWORD}).raise_for_status()
+        for wrong in STEPS:
+            before = _server_time(url)
+            file.write_text(f"{wrong:+d}")
+            time.sleep(EACH)
+            moved = _server_time(url) - before - EACH
+            session = host.get("/api/sessions").status_code
+            status = found.room.state()["status"]
+            playlist = httpx.get(f"{found.room.audience_url}/hls/opus.m3u8", trust_env=False, timeout=30.0)
+            slip = max(slips(playlist.text), default=0.0)
+            speaking = found.speaking()
+            good = status == "live" and session == 200 and slip < 0.1 and speaking == len(VOICES)
+            seen = f"server's clock moved {moved:+.0f} s; {status}, session {session}, "
+            seen += f"{speaking} speakers, playlist's dates slip {slip:.3f} s"
+            rows.append((f"clock {wrong:+d} s", "live, session holds, dates whole", seen, good))
+    return rows
+
+
+def _server_time(url: str) -> float:
+    """What a header of the studio's says the time is."""
+    answer = httpx.get(f"{url}/healthz", trust_env=False, timeout=30.0)
+    return datetime.strptime(answer.headers["Date"], "%a, %d %b %Y %H:%M:%S GMT").timestamp()  # noqa: DTZ007
