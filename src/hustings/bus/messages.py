@@ -47,11 +47,9 @@ class Refusal(Message, frozen=True, kw_only=True):
 
 
 class OpenBroadcast(Message, frozen=True, kw_only=True):
-    """Doors open: speakers may connect and hear each other. Repeating it changes nothing.
-
-    `live_since` is set when a restarted stage takes up a broadcast that is already live; media_time
-    then continues at (now - live_since). `epoch` counts those restarts, from 0.
-    """
+    """Doors open: speakers may connect and hear each other; may be repeated. `live_since` is set when a
+    restarted stage takes up a broadcast that is live: media_time goes on at (now - live_since). `epoch`
+    counts those restarts, from 0."""
 
     broadcast_id: str
     slug: str
@@ -327,11 +325,8 @@ class RoomPublic(Message, frozen=True, kw_only=True):
 class RoomEvent(Message, frozen=True, kw_only=True):
     """One change of a room's public state, in order. Who has the state with `stream` and `seq` - 1 gets
     the state with `seq` by putting `changed` in (paths and values, see studio.feed); everybody else fetches
-    state.json.
-
-    `stream` names this studio's run, and a later run's sorts after it; `seq` counts from 1 in it. `kind` says
-    what happened, in the words of docs/api.md; `data` what of it is worth telling a person.
-    """
+    state.json. `stream` names this studio's run, and a later run's sorts after it; `seq` counts from 1 in it.
+    `kind` says what happened, in the words of docs/api.md; `data` what of it is worth telling a person."""
 
     slug: str
     stream: str

@@ -129,6 +129,9 @@ class Edge:
         self._second = -1
         self._date = b""
         self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""
+        self._measured()
+
+    def _measured(self) -> None:
         self.metrics.connections = lambda: len(self.connections)
         self.metrics.listeners = self._listeners
 

@@ -195,7 +195,6 @@ async def studio_app(
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
         records = await _records(bus, engine, studio, publisher)
         starts = await _starts(bus, engine, studio, publisher, records)
-        by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         talk_times = TalkTimes(studio.board, store)
         await talk_times.load()
         # An edge takes a room that is missing from the snapshot for removed: so none before all are there.
@@ -212,7 +211,11 @@ async def studio_app(
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
         work = (
-            *(by_itself.run(), starts.run(), records.run()),
+            *(
+                starter(studio, *(held or (clock.monotonic, lambda: False))).run(),
+                starts.run(),
+                records.run(),
+            ),
             *(feeds.run(), publisher.run(), talk_times.run(), *recordings.run()),
             *(_keep_house(studio), _expire_offers(studio), studio.absences.run()),
             *(listeners.run(), watch_loop(), webhooks.run(), _tidy(accounts, webhooks)),
