@@ -201,9 +201,7 @@ async def studio_app(
         await publisher.publish_due()
         await _subscribe(bus, studio, publisher)
         app = create_app(studio, accounts, entry, publisher, renderer, assets)
-        app.state.downloads, app.state.shelf = recordings.downloads, recordings.shelf
-        app.state.edits = recordings.edits
-        await recordings.subscribe(bus)
+        await recordings.begin(app, bus)
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
@@ -310,7 +308,8 @@ class _Recordings:
     def run(self) -> tuple[Coroutine[Any, Any, None], ...]:
         return self.replays.run(), self.downloads.run(), self.shelf.run(), self.edits.run()
 
-    async def subscribe(self, bus: Bus) -> None:
+    async def begin(self, app: FastAPI, bus: Bus) -> None:
+        app.state.downloads, app.state.shelf, app.state.edits = self.downloads, self.shelf, self.edits
         await bus.subscribe(subjects.RECORDING_READY, RecordingReady, self.replays.ready)
         await bus.subscribe(subjects.RECORDING_READY, RecordingReady, self.downloads.ready)
         await bus.subscribe(subjects.DOWNLOAD_REPORT, DownloadReport, self.downloads.reported)
