@@ -208,15 +208,11 @@ async def studio_app(
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
+        by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         work = (
-            *(
-                starter(studio, *(held or (clock.monotonic, lambda: False))).run(),
-                starts.run(),
-                records.run(),
-            ),
-            *(feeds.run(), publisher.run(), talk_times.run(), *recordings.run()),
-            *(_keep_house(studio), _expire_offers(studio), studio.absences.run()),
-            *(listeners.run(), watch_loop(), webhooks.run(), _tidy(accounts, webhooks)),
+            *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
+            *(feeds.run(), publisher.run(), talk_times.run(), *_house(studio)),
+            *(listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
         )
         async with _at_work(work, (talk_times.save, studio.link.close)):
             yield app
@@ -373,6 +369,11 @@ async def _tidy(accounts: Accounts, webhooks: Webhooks) -> None:
         except Exception:
             log.exception("tidying failed")
         await asyncio.sleep(TIDYING)
+
+
+def _house(studio: Studio) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What is done from time to time."""
+    return _keep_house(studio), _expire_offers(studio), studio.absences.run(), watch_loop()
 
 
 async def _keep_house(studio: Studio) -> None:
