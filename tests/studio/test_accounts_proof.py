@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from accounts_support import ORIGIN, PASSWORD, Browser, another, first_operator
 from soft_passkey import SoftPasskey
 from studio_support import House, running_studio
@@ -185,6 +186,28 @@ async def test_the_last_operator_stays(tmp_path: Path, way: str) -> None:
             answer = await clara.post(f"{path}/{way}", json=body)
         assert (answer.status_code, answer.json()["title"]) == (409, "The last way in stays")
         assert await account_id(clara) == me
+
+
+async def test_what_is_done_to_accounts_is_logged_by_their_identifier_only(tmp_path: Path) -> None:
+    async with (
+        running_studio(tmp_path) as house,
+        await first_operator(house) as clara,
+        await another(house, clara) as thomas,
+    ):
+        his = await account_id(thomas)
+        with structlog.testing.capture_logs() as lines:
+            await clara.ok("POST", f"/api/accounts/{his}/role", json={"role": "operator"})
+            await clara.ok("POST", f"/api/accounts/{his}/reset", 201)
+            await clara.ok("POST", f"/api/accounts/{his}/disable", json={"disabled": True})
+            await clara.ok("DELETE", f"/api/accounts/{his}", 204)
+        assert [line["event"] for line in lines] == [
+            "an account's role was changed",
+            "a link back into an account was made",
+            "an account was disabled",
+            "an account was removed",
+        ]
+        assert all(line["account"] == his for line in lines)
+        assert "Thomas" not in str(lines)
 
 
 async def test_a_removed_account_leaves_its_rooms_and_nothing_of_its_own(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class Accounts:
         account = await self.found(account_id)
         span = self._for(RESET_SECONDS)
         link = OnceLink(new_id(), "reset", account.name, account.role, *span, account_id=account.id)
+        log.info("a link back into an account was made", account=account_id)
         return await self._offer(link, "r_")
 
     async def _offer(self, link: OnceLink, prefix: str) -> tuple[OnceLink, str]:
@@ -162,12 +163,14 @@ class Accounts:
         """Nothing of a disabled account works: sessions, tokens, webhooks. Raises LastWayIn."""
         await self.found(account_id)
         await self.store.disable(account_id, self.clock.wall() if disabled else None)
+        log.info("an account was disabled" if disabled else "an account was enabled", account=account_id)
         return await self.found(account_id)
 
     async def change_role(self, account_id: str, role: str) -> Account:
         """Its sessions end; its tokens follow by themselves. Raises LastWayIn, Refused (404)."""
         if (await self.found(account_id)).role != role:
             await self.store.change_role(account_id, role)
+            log.info("an account's role was changed", account=account_id, role=role)
         return await self.found(account_id)
 
     async def remove(self, account_id: str) -> None:
@@ -175,6 +178,7 @@ class Accounts:
         Refused (404)."""
         await self.found(account_id)
         await self.store.remove(account_id)
+        log.info("an account was removed", account=account_id)
 
     async def found(self, account_id: str) -> Account:
         """Raises Refused (404)."""
