@@ -47,7 +47,7 @@ from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import RoleReady
 from hustings.clients.decode import ChunkDecoder
-from hustings.clients.push_reader import Bye, Init, Media, PushReader
+from hustings.clients.push_reader import Bye, Init, Media, Move, PushReader
 from hustings.clients.voice import start_voice
 from hustings.errors import HustingsError
 
@@ -113,8 +113,8 @@ class Listener:
                 for record in reader.feed(data):
                     if isinstance(record, Init):
                         decoder = ChunkDecoder(record.data)
-                    elif isinstance(record, Bye):
-                        return
+                    elif isinstance(record, Bye | Move):
+                        return  # to connect again at once
                     elif isinstance(record, Media) and decoder is not None:
                         newest = self._take(record.data, decoder, newest)
 
@@ -223,7 +223,6 @@ class Evening:
         self.room.open()
         self.voices: list[subprocess.Popen[str]] = []
         origin = time.monotonic() + 1.0
-        log = (folder / "voices.log").open("wb")
         for name, hertz in TONES.items():
             self.voices.append(
                 start_voice(
@@ -234,7 +233,7 @@ class Evening:
                     studio_url=server.studio_url,
                     origin=origin,
                     loop=True,
-                    log=log,
+                    log=subprocess.DEVNULL,
                 )
             )
         self._mute()
@@ -321,6 +320,10 @@ class Evening:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 voice.wait(10)
             voice.kill()
+            voice.wait()
+            if voice.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    voice.stdin.close()
 
 
 def recording_faults(server: Server, room: Room) -> tuple[list[str], float]:
@@ -330,7 +333,7 @@ def recording_faults(server: Server, room: Room) -> tuple[list[str], float]:
     gaps = [line for path in (folder / "tracks").glob("*.jsonl") for line in read_lines(path)]
     longest = max((line["samples"] for line in gaps if "samples" in line), default=0) / 48_000
     names = {track["name"] for track in index["tracks"]}
-    faults += [f"{name} has no track" for name in TONES if name not in names]
+    faults += [f"{name} has no track" for name in TONES if name not in {*names, MUTED}]
     return faults, longest
 
 
