@@ -129,6 +129,27 @@ def test_without_udp_one_is_heard_and_hears_and_is_back_on_webrtc_with_it(
     room.stop()
 
 
+def test_a_listener_who_was_brought_up_may_speak_this_way_and_a_foreign_page_may_not(
+    network: Network, server: Server, browser: Browser
+) -> None:
+    room = server.room("The old library", slug="brought-up", speakers=["Ada Byron"])
+    room.open()
+    page = browser.new_page(locale="en-GB")
+    page.goto(room.audience_url)
+    address = room.whip_url.replace("http", "ws", 1) + "/socket"
+    opens = """(address) => new Promise((resolve) => {
+      const socket = new WebSocket(address);
+      socket.onopen = () => { socket.close(); resolve(true); };
+      socket.onerror = () => resolve(false);
+    })"""
+    assert page.evaluate(opens, address) is True
+    elsewhere = page.url.replace("127.0.0.1", "localhost")
+    page.route("**/*", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto(elsewhere)
+    assert page.evaluate(opens, address) is False
+    page.close()
+
+
 def restarted(server: Server, role: str) -> None:
     """Kills a role; gives back once another process plays it."""
     before = server.pids(role)

@@ -78,6 +78,12 @@ class Published:
     async def publish(self, subject: str, message: Message) -> None:
         self.messages.append((subject, message))
 
+    async def holds(self, count: int) -> None:
+        """Waits until so many were published."""
+        async with asyncio.timeout(20):
+            while len(self.messages) < count:
+                await asyncio.sleep(0.001)
+
 
 async def test_what_the_tick_sends_goes_to_its_own_session_and_the_end_after_it() -> None:
     bus, peers = Published(), SocketPeers(Clock())
@@ -86,19 +92,19 @@ async def test_what_the_tick_sends_goes_to_its_own_session_and_the_end_after_it(
     peers.add("one", one)
     peers.add("two", two)
     await asyncio.to_thread(lambda: [each.send(data) for data in (b"a", b"b") for each in (one, two)])
-    while len(bus.messages) < 4:
-        await asyncio.sleep(0.001)
+    await bus.holds(4)
+    assert await asyncio.to_thread(one.send, b"c"), "what comes after a pause wakes it again"
+    await bus.holds(5)
     peers.end("one", "replaced")
     peers.end("nobody", "replaced")
-    while len(bus.messages) < 5:
-        await asyncio.sleep(0.001)
+    await bus.holds(6)
     running.cancel()
     sent = {
         name: [message for subject, message in bus.messages if subject == subjects.returns(name)]
         for name in ("one", "two", "nobody")
     }
     assert sent == {
-        "one": [ReturnPacket(data=b"a"), ReturnPacket(data=b"b"), ReturnPacket(ended="replaced")],
+        "one": [*(ReturnPacket(data=data) for data in (b"a", b"b", b"c")), ReturnPacket(ended="replaced")],
         "two": [ReturnPacket(data=b"a"), ReturnPacket(data=b"b")],
         "nobody": [],
     }
