@@ -21,6 +21,7 @@ from hustings.clients.return_feed import ReturnFeed
 from hustings.clients.rtc import RtcSession
 from hustings.clients.sound_file import read_frames
 from hustings.clients.voice import start_voice
+from hustings.errors import Unavailable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 from pages_browser import chromium, go_on_stage
@@ -36,13 +37,24 @@ MOSTLY = 0.8
 """Share of them with sound in a second in which it is back."""
 
 
+def _open(url: str) -> RtcSession:
+    """A busy machine may need more than one try."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return RtcSession.open(url, "recvonly")
+        except Unavailable:
+            if time.monotonic() > end:
+                raise
+
+
 class Ear:
     """A WHEP listener: when there was sound. Runs in a thread until `stop` is set."""
 
     def __init__(self, url: str) -> None:
         self.frames: list[tuple[float, bool]] = []
         """Monotonic time and whether it was loud, oldest first."""
-        self._session = RtcSession.open(url, "recvonly")
+        self._session = _open(url)
         self._feed = ReturnFeed(self._played)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)

@@ -70,6 +70,46 @@ async def test_sendrecv_carries_packets_and_levels_both_ways() -> None:
     listener.stop()
 
 
+async def test_each_side_learns_what_of_its_sound_arrived() -> None:
+    """A fifth of what the client sends never leaves: the reports of the server say so, and the round trip."""
+    door = MediaDoor("127.0.0.1", free_udp_port())
+    listener = door.listen()
+    client = await OffererPeer.create("sendrecv", bind_address="127.0.0.1")
+    server = await AnsweringPeer.create(sdp.read_offer(client.offer, "ingest"), door)
+    client.apply(server.answer)
+    await client.connected()
+    await until(lambda: server.state == "connected", 30)
+    for n in range(100):
+        packet = client.stream.next(b"to the stage", level=20)
+        if n % 5:
+            client.send(packet)
+    await take(server, 80)
+    client.report()  # how much it sent, and when: the answer names it
+
+    def asked() -> bool:
+        server.receive()
+        server.report()
+        client.receive()
+        return client.far is not None and client.far.round_trip is not None
+
+    first: list[float] = []
+
+    def told() -> bool:
+        done = asked()
+        if client.far is not None and not first:
+            first.append(client.far.lost)
+        return done
+
+    await until(told, 30)
+    assert 0.15 < first[0] < 0.25
+    assert client.far is not None
+    assert client.far.round_trip is not None
+    assert 0 <= client.far.round_trip < 30
+    client.close()
+    server.close()
+    listener.stop()
+
+
 async def test_the_port_is_held_and_given_back() -> None:
     door = MediaDoor("127.0.0.1", 0).listen()
     port = door.door.port

@@ -218,7 +218,7 @@ export class Seat {
       const how = await this._ways.beside(track, (trial, listener) => (sought() ? this._follow(trial, listener) : trial.close()));
       if (how === "unconnected") inVain += 1;
       if (how === "refused" || inVain >= IN_VAIN) break;
-      await new Promise((resolve) => setTimeout(resolve, 200 + 300 * Math.random()));
+      await new Promise((resolve) => setTimeout(resolve, 100 + 200 * Math.random()));
     }
     if (!sought()) return;
     this._seeking = null;

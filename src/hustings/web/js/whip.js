@@ -11,7 +11,7 @@ const ORIGINAL_BITRATE = 96_000;
 const GATHER_MS = 500;
 
 /** A network that is there answers within this time, ms: then an offer is worth making. */
-const PROBE = 1200;
+const PROBE = 1000;
 
 /**
  * Whether there is a way to the studio at all, whatever it answers. A request that a black-out swallowed would
