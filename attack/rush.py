@@ -20,7 +20,8 @@ class Person:
     number: int
     came: float
     query: str = ""
-    tested: bool = False
+    cut: bool = False
+    """Once: no connection was left to tell him anything, so his turn may have passed."""
     heard: float = 0.0
     visitor: Visitor | None = None
 
@@ -55,6 +56,7 @@ def rush(
             wait = _told(person, visitor.data, found)
             if wait is None and visitor.ended_at:
                 found["lost"] += 1
+                person.cut = True
                 wait = 5.0 + 5.0 * random.random()
             if wait is not None:
                 person.visitor = None
@@ -63,6 +65,7 @@ def rush(
         elif visitor.ended_at:
             # Cut without a word: he tries again after a while.
             found["lost"] += 1
+            person.cut = True
             heapq.heappush(due, (time.monotonic() + 5.0 + 5.0 * random.random(), person.number))
 
     arrivals = iter(paced(count, seconds))
@@ -91,7 +94,8 @@ def rush(
         "heard": len(heard),
         "inside": inside,
         "left": left,
-        "overtaken": _overtaken(heard),
+        "overtaken": _overtaken([person for person in heard if not person.cut]),
+        "overtaken_with_cut": _overtaken(heard),
         "returns": len(returns),
         "most_in_a_second": max((_within(returns, at) for at in returns), default=0),
     }
