@@ -181,7 +181,8 @@ def lobby(found: Evening, scale: float) -> list[Row]:
     # Without the listener from before.
     places = Capacity(connections=int(RUSH_CONNECTIONS * scale), memory=0).room - 1
     path = f"/r/{found.room.slug}/live"
-    seen = in_process(rush.rush, found.audience, path, count, 10.0, (25.0, leaving), 75.0)
+    key = (found.server.data / "keys" / "gate-key").read_text().strip()
+    seen = in_process(rush.rush, found.audience, path, key, count, 10.0, (25.0, leaving), 75.0)
     expected = places + leaving
     return [
         (
