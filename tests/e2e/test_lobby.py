@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 PATIENCE = 90_000
 CONNECTIONS = 100
-"""So many the edge may hold; 90 of them may be listeners'."""
+"""So many the edge may hold; 50 of them may be listeners'."""
 ASK = b"GET /healthz HTTP/1.1\r\nHost: crowd\r\n\r\n"
 
 
@@ -87,7 +87,7 @@ def crowd(room: Room) -> Iterator[Crowd]:
     crowd = Crowd(room.server.audience_url)
     yield crowd
     crowd.close()
-    until(lambda: counted(room.server, "hustings_edge_places_free") > 50)
+    until(lambda: counted(room.server, "hustings_edge_places_free") > 20)
 
 
 @pytest.fixture(scope="module")

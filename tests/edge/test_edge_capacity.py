@@ -22,6 +22,11 @@ def test_descriptors_bind_until_something_else_is_known() -> None:
     assert capacity.room == 0
 
 
+def test_small_edges_keep_connections_for_those_who_wait() -> None:
+    assert Capacity(connections=300, memory=0).room == 300 - 64
+    assert Capacity(connections=20, memory=0).room == 10
+
+
 def test_memory_binds_by_what_is_in_use_and_tls_costs_more() -> None:
     for tls, each in ((False, CONNECTION_BYTES), (True, CONNECTION_BYTES + TLS_BYTES)):
         capacity = Capacity(connections=10**6, memory=200 * MB, tls=tls)

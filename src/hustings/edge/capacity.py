@@ -15,6 +15,8 @@ type Bound = Literal["descriptors", "memory", "cpu"]
 
 FOR_LISTENERS = 0.9
 """Share of all connections that may be listeners: pages, and who is told to wait, need some, too."""
+FOR_OTHERS = 64
+"""So many are left for these at least, but not more than half: where few may come in, more people wait."""
 TARGET_SHARE = 0.75
 """Share of a core that listeners may take, at the widest batches."""
 PUSH_WRITES = 1.25
@@ -41,7 +43,9 @@ class Capacity:
         self.connections = connections
         self.memory = memory
         self.each = CONNECTION_BYTES + (TLS_BYTES if tls else 0)
-        self.places: dict[Bound, float] = {"descriptors": connections * FOR_LISTENERS}
+        others = min(FOR_OTHERS, connections / 2)
+        most = min(connections * FOR_LISTENERS, connections - others)
+        self.places: dict[Bound, float] = {"descriptors": most}
         """Listeners at most by each bound that is known: `cpu` is not until something was measured."""
         self._cheapest: deque[tuple[int, float]] = deque(maxlen=MINUTES)
         self._open = self._push = self._streams = 0

@@ -22,7 +22,7 @@ DIGITS = 6
 def challenge(tokens: PlaceTokens, number: bytes) -> dict[str, object]:
     """What the browser needs, for the place of this random number."""
     salt = number.hex()
-    answer = _answer(tokens, number)
+    answer = right_answer(tokens, number)
     return {
         "algorithm": "SHA-256",
         "salt": salt,
@@ -35,8 +35,9 @@ def solved(tokens: PlaceTokens, number: bytes, answer: str) -> bool:
     """Whether `answer`, as it came from the browser, is right."""
     if not (0 < len(answer) <= DIGITS and answer.isascii() and answer.isdigit()):
         return False
-    return int(answer) == _answer(tokens, number)
+    return int(answer) == right_answer(tokens, number)
 
 
-def _answer(tokens: PlaceTokens, number: bytes) -> int:
+def right_answer(tokens: PlaceTokens, number: bytes) -> int:
+    """What a browser has to find; with the key it is there at once."""
     return int.from_bytes(tokens.digest(b"effort", number)[:8]) % WORK
