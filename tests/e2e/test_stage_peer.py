@@ -148,3 +148,22 @@ asyncio.run(main())
 """
     for _ in range(3):
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+async def test_nobody_guesses_the_name_of_a_session() -> None:
+    """libjuice gives a stranger's datagrams to the DTLS of a session whose ICE name he knows (found by
+    fuzzing/native.py): a name has 128 bits, and no two sessions have the same."""
+    door = MediaDoor("127.0.0.1", free_udp_port())
+    listener = door.listen()
+    names = set()
+    for _ in range(3):
+        client = await OffererPeer.create("recvonly", bind_address="127.0.0.1")
+        server = await AnsweringPeer.create(sdp.read_offer(client.offer, "egress"), door)
+        answer = sdp.read_answer(server.answer)
+        assert len(answer.ufrag) >= 32
+        assert len(answer.pwd) >= 32
+        names.add(answer.ufrag)
+        client.close()
+        server.close()
+    listener.stop()
+    assert len(names) == 3
