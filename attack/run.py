@@ -331,7 +331,7 @@ def racing(found: Evening, scale: float) -> list[Row]:
 def clocks(found: Evening, _scale: float) -> list[Row]:
     """10: the server's wall clock is wrong by an hour, both ways, and right again."""
     if not clock_steps.installed():
-        print("faketime is not installed; nothing shown. As root: apt-get install faketime")
+        print("There is no C compiler; nothing shown. As root: apt-get install gcc libc6-dev")
         return []
     return clock_steps.step(found, found.folder / CLOCK)
 

@@ -29,8 +29,6 @@ _OPTIONS: dict[Mode, list[str]] = {
     "body": ["-B", "-i", "2", "-s", "4000", "-x", "10", "-f", "application/json"],
     "read": ["-X", "-w", "1", "-y", "2", "-n", "5", "-z", "1", "-k", "1"],
 }
-_OVER = ("03", "05", "06")
-"""SYN_RECV, FIN_WAIT2, TIME_WAIT: the server has nothing open and nothing to send."""
 
 
 @dataclass(slots=True)
@@ -47,10 +45,12 @@ def installed() -> bool:
 
 
 def _open_from(port: int) -> set[str]:
-    """Far ends (address:port) of all connections at our `port` that are open."""
+    """Far end and inode of all connections at our `port` that the server has open: what only the kernel still
+    has (closed by the server, not yet acknowledged) has no inode, and counts as memory."""
     door = f":{port:04X}"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return {row[2] for row in rows if row[1].endswith(door) and row[3] not in _OVER and row[2][-4:] != "0000"}
+    mine = (row for row in rows if row[1].endswith(door) and row[2][-4:] != "0000")
+    return {f"{row[2]} {row[9]}" for row in mine if row[9] != "0"}
 
 
 def _kernel_bytes() -> int:

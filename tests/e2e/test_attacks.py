@@ -13,6 +13,7 @@ from harness import Room, Server, serve
 sys.path.append(str(Path(__file__).parents[2] / "attack"))
 
 import event_sockets
+import handshakes
 import joins
 import loiter
 import slow
@@ -75,6 +76,17 @@ def test_garbage_at_the_media_port_ends_nothing(room: Room) -> None:
     assert udp.flood(port, 1_000, 2.0)["sent"] > 500
     alive(room.server)
     assert room.server.pids("stage")
+
+
+@pytest.mark.parametrize("forge", [False, True])
+def test_strangers_who_race_a_handshake_spoil_none(room: Room, forge: bool) -> None:
+    """ClientHellos from other addresses and (as root) from the client's own."""
+    _, port = host_port(room.server.media)
+    found = handshakes.race(room.whep_url, port, 8, 300, forge)
+    assert found["failures"] == []
+    assert len(found["seconds"]) == 8
+    assert found["sent"] > 8 * handshakes.BURST
+    alive(room.server)
 
 
 def test_the_event_socket_refuses_what_is_none_of_its_business(room: Room) -> None:

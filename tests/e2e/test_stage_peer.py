@@ -210,3 +210,22 @@ async def test_each_connection_has_a_certificate_of_its_own_and_speaks_dtls_only
     for peer in (client, *answers):
         peer.close()
     listener.stop()
+
+
+async def test_nobody_guesses_the_name_of_a_session() -> None:
+    """libjuice gives a stranger's datagrams to the DTLS of a session whose ICE name he knows (found by
+    fuzzing/native.py): a name has 128 bits, and no two sessions have the same."""
+    door = MediaDoor("127.0.0.1", free_udp_port())
+    listener = door.listen()
+    names = set()
+    for _ in range(3):
+        client = await OffererPeer.create("recvonly", bind_address="127.0.0.1")
+        server = await AnsweringPeer.create(sdp.read_offer(client.offer, "egress"), door)
+        answer = sdp.read_answer(server.answer)
+        assert len(answer.ufrag) >= 32
+        assert len(answer.pwd) >= 32
+        names.add(answer.ufrag)
+        client.close()
+        server.close()
+    listener.stop()
+    assert len(names) == 3

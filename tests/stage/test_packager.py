@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import replace
 
@@ -116,3 +117,16 @@ def test_chunks_say_whether_they_are_silent() -> None:
     chunks = package(packager, quiet)
     assert [c.seq for c in chunks["opus"] if not c.silent] == [5]
     assert {c.seq for c in chunks["aac"] if not c.silent} <= {4, 5}, "AAC comes some milliseconds later"
+
+
+def test_a_step_of_the_wall_clock_is_none_of_the_timeline() -> None:
+    """An hour forward, then back: chunks' times go on as the sound does (attack/clock_steps.py)."""
+    program = frames(0, 200)
+    moved = [
+        dataclasses.replace(frame, wall_clock=frame.wall_clock + (3600 if 50 <= number < 120 else 0))
+        for number, frame in enumerate(program)
+    ]
+    chunks = package(Packager("b", 0, 96_000), moved)
+    for codec in ("opus", "aac"):
+        for chunk in chunks[codec]:
+            assert abs(chunk.wall_clock - WALL - chunk.media_time / 48000) < 1e-6

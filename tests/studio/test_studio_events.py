@@ -342,6 +342,14 @@ async def test_pages_of_other_origins_get_nothing(tmp_path: Path) -> None:
             assert (await first(socket, operator_token(tmp_path)))["type"] == "state"
 
 
+@pytest.mark.parametrize("origin", ["http://[a", "http://[a]", 'http://["a"]:1', "http://127.0.0.1:8001[x]"])
+async def test_an_origin_that_is_none_is_foreign(tmp_path: Path, origin: str) -> None:
+    """Found by fuzzing: it broke the code that compares origins."""
+    async with running_studio(tmp_path) as house:
+        answer = await house.anyone.post("/api/sessions", json={}, headers={"Origin": origin})
+    assert answer.status_code == 403
+
+
 def test_origins() -> None:
     assert same_origin(None, "a:1", "http://b")
     assert same_origin("http://a:1", "a:1", "http://b")

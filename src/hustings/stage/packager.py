@@ -55,7 +55,8 @@ class Packager:
         self._epoch = epoch
         self._aac_bitrate = aac_bitrate
         self._expected = -1
-        self._wall_of_zero = 0.0
+        self._wall_of_zero: float | None = None
+        """Unix seconds of media time 0, as the first frame has it."""
         self._loud_until = 0
         """End of the last frame that was no silence, media time."""
         self._opus: Chunker | None = None
@@ -68,7 +69,9 @@ class Packager:
         if frame.media_time != self._expected:
             self._restart(frame.media_time)
         self._expected = frame.media_time + frame.frame.shape[0]
-        self._wall_of_zero = frame.wall_clock - frame.media_time / SAMPLE_RATE
+        if self._wall_of_zero is None:
+            # Once: a step of the wall clock must not be one of the timeline (EXT-X-PROGRAM-DATE-TIME).
+            self._wall_of_zero = frame.wall_clock - frame.media_time / SAMPLE_RATE
         if np.abs(frame.frame).max() > SILENT:
             self._loud_until = self._expected
         return self._push_opus(frame) + self._push_aac(frame)
@@ -132,7 +135,7 @@ class Packager:
                 epoch=self._epoch,
                 media_time=chunk.media_time,
                 duration=chunk.duration,
-                wall_clock=self._wall_of_zero + chunk.media_time / SAMPLE_RATE,
+                wall_clock=(self._wall_of_zero or 0.0) + chunk.media_time / SAMPLE_RATE,
                 data=chunk.data,
                 silent=self._loud_until <= chunk.media_time,
             )
