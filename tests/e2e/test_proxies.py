@@ -186,7 +186,7 @@ def test_pages_and_links(front: Front, live: Room) -> None:
     state = front.get(TALK, "/r/library/state.json").json()
     assert state["links"]["whep"] == f"https://{STUDIO}/whep/library"
     page = front.get(TALK, "/r/library", Accept="text/html")
-    assert f"connect-src 'self' https://{STUDIO};" in page.headers["content-security-policy"]
+    assert f"connect-src 'self' https://{STUDIO} wss://{STUDIO};" in page.headers["content-security-policy"]
     assert live.once["Ada"].startswith(f"https://{STUDIO}/s/library#")
     plain = httpx.get(
         f"http://127.0.0.1:{front.ports.plain}/r/library", headers={"Host": TALK}, trust_env=False

@@ -401,7 +401,8 @@ async def test_the_studios_files_by_name_and_type(house: House) -> None:
 async def test_the_page_may_talk_to_the_studio_and_use_the_microphone(house: House) -> None:
     await files(house)
     answer = house.client().ask("/r/hall")
-    assert "connect-src 'self' https://studio.example:8443;" in answer.headers["content-security-policy"]
+    doors = "https://studio.example:8443 wss://studio.example:8443"
+    assert f"connect-src 'self' {doors};" in answer.headers["content-security-policy"]
     assert "microphone=(self)" in answer.headers["permissions-policy"]
     house.version += 1
     made = make_room("hall", "live", house.version)

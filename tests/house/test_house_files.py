@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -101,3 +102,28 @@ def test_import_rules() -> None:
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_few_failures_are_tried_again_alone_and_many_are_not(tmp_path: Path) -> None:
+    """`./dev test` at its end: what fails for want of time passes alone, what is broken fails twice."""
+    file = tmp_path / "test_some.py"
+    file.write_text(
+        "from pathlib import Path\ndef test_a(): assert Path('mended').exists()\ndef test_b(): pass\n"
+    )
+    tool = ROOT / "tools" / "failed_again.py"
+
+    def again(*failed: str) -> subprocess.CompletedProcess[str]:
+        cache = tmp_path / ".pytest_cache" / "v" / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "lastfailed").write_text(json.dumps(dict.fromkeys(failed, True)))
+        command = [sys.executable, str(tool)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert again("test_some.py::test_a").returncode == 1, "fails twice"
+    (tmp_path / "mended").touch()
+    passed = again("test_some.py::test_a")
+    assert passed.returncode == 0
+    assert "test_some.py::test_a" in passed.stdout
+    assert again(*(f"test_some.py::test_{n}" for n in range(6))).returncode == 1, "too many"
+    assert again().returncode == 1, "nobody knows what failed"
+    assert again("test_some.py").returncode == 1, "could not be read at all"

@@ -211,6 +211,16 @@ def test_requests_are_bounded() -> None:
     assert after(room, c.BringUp("r0", "i1", AT), ASK).requests["q1"].state is RequestState.WAITING
 
 
+def test_a_hand_lowered_while_the_clock_goes_back_is_not_forgotten_at_once() -> None:
+    room = live()
+    for number in range(MAX_LOWERED):
+        room = after(room, c.AskToSpeak(f"r{number}", f"a{number}", "A", AT), c.LowerHand(f"r{number}", AT))
+    lower = c.LowerHand("late", AT - 60)
+    room = after(room, c.AskToSpeak("late", "late", "L", AT - 60), lower)
+    assert decide(room, lower) == [], "what is asked twice is done once"
+    assert len(room.requests) == MAX_LOWERED
+
+
 def test_the_lowered_are_forgotten_in_time() -> None:
     room = live()
     for number in range(MAX_LOWERED + 20):

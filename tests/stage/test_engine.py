@@ -73,7 +73,9 @@ def test_a_loud_crowd_does_not_overload_the_returns() -> None:
         person.gain = 0.5
     hall.run(1)
     for person in people:
-        assert np.abs(person.sound(20)).max() < 1.0
+        # Added up they reach 2.5. What goes into the encoder is held below 0.89; a decoder's sound overshoots
+        # that, by how much differs between processors (Opus has code of its own for each kind).
+        assert np.abs(person.sound(20)).max() < 1.1
     hall.engine.go_live(hall.wall, hall.wall)
     hall.run(0.5)
     loudest = max(float(np.abs(o.program.frame).max()) for o in hall.outputs if o.program)

@@ -13,6 +13,16 @@ from hustings.bus.messages import Message, Refusal, encode
 from hustings.errors import Refused, Unavailable
 
 
+class FakeSubscription:
+    """What `subscribe` gives."""
+
+    def __init__(self, handlers: list[tuple[Any, Any]], own: tuple[Any, Any]) -> None:
+        self._handlers, self._own = handlers, own
+
+    async def unsubscribe(self) -> None:
+        self._handlers.remove(self._own)
+
+
 class FakeBus:
     """Requests to a subject nobody serves raise Unavailable, as on the real bus."""
 
@@ -31,8 +41,12 @@ class FakeBus:
             if inspect.isawaitable(result):
                 await result
 
-    async def subscribe(self, subject: str, message_type: Any, handler: Any) -> None:
+    async def subscribe(self, subject: str, message_type: Any, handler: Any) -> FakeSubscription:
         self._handlers[subject].append((message_type, handler))
+        return FakeSubscription(self._handlers[subject], (message_type, handler))
+
+    def subscribers(self, subject: str) -> int:
+        return len(self._handlers[subject])
 
     async def serve(self, subject: str, message_type: Any, handler: Any) -> None:
         self._servers[subject] = (message_type, handler)

@@ -37,13 +37,23 @@ class Socket:
     async def send(self, text: str) -> None:
         await self.to_app.put({"type": "websocket.receive", "text": text})
 
+    async def send_bytes(self, data: bytes) -> None:
+        await self.to_app.put({"type": "websocket.receive", "bytes": data})
+
     async def receive(self) -> dict[str, Any]:
         """The next message; Closed when there is none any more."""
+        loaded: dict[str, Any] = json.loads((await self._next())["text"])
+        return loaded
+
+    async def receive_bytes(self) -> bytes:
+        """The next message, which has to be a binary one."""
+        return bytes((await self._next())["bytes"])
+
+    async def _next(self) -> dict[str, Any]:
         message = await asyncio.wait_for(self.from_app.get(), 20)
         if message["type"] == "websocket.close":
             raise Closed(message.get("code", 1000))
-        loaded: dict[str, Any] = json.loads(message["text"])
-        return loaded
+        return message
 
 
 @contextlib.asynccontextmanager

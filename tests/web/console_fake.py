@@ -30,7 +30,7 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/jso
 STAGE = """
 (() => {
   const real = window.fetch;
-  window.fakeStage = { refuse: null, peers: [] };
+  window.fakeStage = { refuse: null, blocked: BLOCKED, peers: [] };
   window.fetch = async (address, options) => {
     if (!String(address).includes("/whip/")) return real(address, options);
     const answer = (body, status, headers) =>
@@ -55,7 +55,18 @@ STAGE = """
       setTimeout(done, 1500);
       look();
     });
-    return answer(peer.localDescription.sdp, 201, { Location: "/whip/library/1" });
+    const { sdp } = peer.localDescription;
+    // Candidates at which nobody answers.
+    if (window.fakeStage.blocked) peer.close();
+    return answer(sdp, 201, { Location: "/whip/library/1" });
+  };
+  // What an audio thread asks for does not come by the test's routes: it is given in one piece.
+  const module = AudioWorklet.prototype.addModule;
+  AudioWorklet.prototype.addModule = async function (address) {
+    const files = [new URL("./socket_playout.js", address), address];
+    const texts = await Promise.all(files.map(async (file) => (await real(file)).text()));
+    const text = texts.join("\\n").replace(/^import .*$/gm, "").replace(/^export /gm, "");
+    return module.call(this, URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   };
 })();
 """
@@ -304,13 +315,15 @@ class FakeStudio:
         self.room, self.me, self.host = room, me, host
         self.calls: list[tuple[str, str, Any]] = []
         self.answers: dict[str, tuple[int, Mapping[str, Any]]] = {}
+        self.blocked = False
+        """The speaker's network lets no UDP through."""
         self._sockets: list[WebSocketRoute] = []
         self._texts = load_texts()
 
     def open(self, context: BrowserContext, fragment: str = "t_ticket") -> Page:
         """A page of `context` at this studio."""
         page = context.new_page()
-        page.add_init_script(STAGE)
+        page.add_init_script(STAGE.replace("BLOCKED", json.dumps(self.blocked)))
         page.route(f"{HOME}/**", self._serve)
         page.route_web_socket(f"{HOME.replace('http', 'ws')}/**", self._follow)
         page.goto(f"{HOME}/s/library#{fragment}")
@@ -361,8 +374,22 @@ class FakeStudio:
         return copy.deepcopy({**message, **({"host": self.host} if self.host else {})})
 
     def _follow(self, socket: WebSocketRoute) -> None:
+        if socket.url.endswith("/whip/library/socket"):
+            socket.on_message(lambda message: self._relay(socket, message))
+            return
         self._sockets.append(socket)
         socket.on_message(lambda _: socket.send(json.dumps(self._state())))
+
+    def _relay(self, socket: WebSocketRoute, message: str | bytes) -> None:
+        """The studio's end of a speaker's socket. What is said comes back, for want of anybody else."""
+        if isinstance(message, bytes):
+            socket.send(message)
+            return
+        said = json.loads(message)
+        if "ticket" in said:
+            socket.send(json.dumps({"type": "ready", "session": "1", "payload_type": 111, "level_id": 1}))
+        elif said["type"] == "ping":
+            socket.send(json.dumps({"type": "pong", "at": said["at"]}))
 
     def _serve(self, route: Route) -> None:
         path = route.request.url.removeprefix(HOME).split("?")[0].split("#")[0]

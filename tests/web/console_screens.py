@@ -56,6 +56,11 @@ def join(state: str) -> Then:
     return then
 
 
+def slow(page: Page, studio: FakeStudio) -> None:
+    join("heard")(page, studio)
+    page.wait_for_selector("#slow-says:not(:empty)")
+
+
 def without(page: Page, studio: FakeStudio) -> None:
     check(page, studio)
     page.click("#join-without")
@@ -120,7 +125,9 @@ def states() -> dict[str, tuple[FakeStudio, Then | None, str]]:
             "t_x",
         ),
         "heard": (FakeStudio(speaking, invited(**on, clock_until=ago(seconds=-22))), join("heard"), "t_x"),
+        "slow-way": (blocked(FakeStudio(speaking, invited(**on))), slow, "t_x"),
         "host": (FakeStudio(live_room(), host_me(), desk()), join("heard"), "t_x"),
+        "host-relayed": (FakeStudio(live_room(), host_me(), relayed(desk())), join("heard"), "t_x"),
         "host-more": (FakeStudio(live_room(), host_me(), desk()), more, "t_x"),
         "host-end": (FakeStudio(live_room(), host_me(), desk()), end, "t_x"),
         "host-scheduled": (
@@ -135,6 +142,17 @@ def states() -> dict[str, tuple[FakeStudio, Then | None, str]]:
         **recorded(on),
         "host-open": (FakeStudio(off, host_me(), desk(requests=[], reactions={})), join("stage"), "t_x"),
     }
+
+
+def blocked(studio: FakeStudio) -> FakeStudio:
+    studio.blocked = True
+    return studio
+
+
+def relayed(host: dict[str, Any]) -> dict[str, Any]:
+    """One of the speakers comes by WebSocket."""
+    host["quality"]["building-councillor"]["way"] = "socket"
+    return host
 
 
 def recorded(on: dict[str, Any]) -> dict[str, tuple[FakeStudio, Then | None, str]]:

@@ -15,6 +15,8 @@ import { Corrupt, readJson, RecordParser } from "/js/push.js";
 import { afterSilence, chapterAt, height, loudest, momentOf, nextSpeaker, recording, speakers } from "/js/replay_model.js";
 import { changedSeldom } from "/js/room_fresh.js";
 import { describe } from "/js/room_view.js";
+import { Playout } from "/js/socket_playout.js";
+import { build, levelOf, parse } from "/js/socket_rtp.js";
 import { Strings } from "/js/strings.js";
 import { tuneOpus } from "/js/whip.js";
 
@@ -433,6 +435,65 @@ export const tests = {
     const c = voice("c", 20);
     equal([[a], [b], [], [a, b], [a, c]].map((speaking) => previewGain(edit, speaking)), [3, -6, 0, 0, 0]);
     equal(previewGain(edit, [c]), -Infinity);
+  },
+
+  "a packet holds what RTP says, and is read back"() {
+    const payload = new Uint8Array([0x78, 1, 2, 3]);
+    const packet = build({ sequence: 0x1fffe, timestamp: 2 ** 32 + 960, ssrc: 0xfedcba98, level: 30, payload });
+    equal([...packet], [0x90, 111, 0xff, 0xfe, 0, 0, 3, 0xc0, 0xfe, 0xdc, 0xba, 0x98, 0xbe, 0xde, 0, 1, 0x10, 30 | 0x80, 0, 0, 0x78, 1, 2, 3]);
+    const read = parse(packet.buffer);
+    equal([read.sequence, read.timestamp, [...read.payload]], [0xfffe, 960, [...payload]]);
+    equal(build({ sequence: 1, timestamp: 1, ssrc: 1, level: 90, payload })[17], 90);
+    const random = seeded(7);
+    for (let i = 0; i < 3000; i += 1) {
+      const junk = Uint8Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256));
+      const found = parse(junk.buffer);
+      ok(found === null || (found.payload.length > 0 && found.payload.length < junk.length), "nonsense is nothing, or a packet");
+    }
+  },
+
+  "the level of a frame is that of RFC 6464"() {
+    equal(levelOf(new Float32Array(960)), 127);
+    equal(levelOf(new Float32Array(960).fill(1)), 0);
+    equal(levelOf(Float32Array.from({ length: 960 }, (_, i) => 0.1 * Math.sin((2 * Math.PI * i) / 96))), 23);
+  },
+
+  "sound over TCP is played without a hole, and late only for as long as it has to be"() {
+    // Blocks of a ramp, so that what is left out or repeated is seen; every 5th second the network stands still.
+    const playout = new Playout();
+    const out = new Float32Array(128);
+    let pushed = 0;
+    let held = 0;
+    const late = [];
+    for (let sample = 0; sample < 90 * 48_000; sample += 128) {
+      const due = Math.floor(sample / 960);
+      const second = sample / 48_000;
+      const stands = second < 30 && second % 5 > 4.6;
+      if (!stands) for (; pushed < due; pushed += 1) playout.push(new Float32Array(960).fill(pushed / 10_000));
+      else held += 1;
+      playout.pull(out);
+      late.push(playout.waiting);
+    }
+    ok(held > 0 && playout.stalls >= 1 && playout.stalls <= 7, `${playout.stalls} stalls`);
+    const last = late.slice(-48_000 / 128);
+    ok(Math.max(...last) < 0.2 * 48_000, `${Math.max(...last) / 48} ms wait long after the last stall`);
+    ok(playout.skipped > 0, "what a stall held back is skipped");
+    ok(Math.abs(pushed * 960 - playout.skipped - playout.waiting - 90 * 48_000) < 2 * 48_000 + 7 * 9600, "nothing is played twice");
+  },
+
+  "a steady stream is never touched"() {
+    const playout = new Playout();
+    const out = new Float32Array(128);
+    const heard = [];
+    let block = 0;
+    for (let sample = 0; sample < 60 * 48_000; sample += 128) {
+      for (; block * 960 <= sample; block += 1) playout.push(new Float32Array(960).map((_, i) => ((block * 960 + i) % 1000) / 1000));
+      playout.pull(out);
+      if (playout.waiting && sample > 12_000) heard.push(...out);
+    }
+    equal([playout.stalls, playout.skipped], [0, 0]);
+    const steps = heard.slice(1).filter((value, i) => Math.abs(((value - heard[i] + 1) % 1) - 0.001) > 1e-4);
+    equal(steps.length, 0);
   },
 };
 

@@ -24,7 +24,9 @@ _POLICY = (
 
 def security(*, studio: str = "", embeddable: bool = False) -> Headers:
     """Headers of a page. `studio`: the other origin it may talk to, where who was brought up sends sound."""
-    policy = _POLICY.format(studio=f" {studio}" if studio else "", ancestors="*" if embeddable else "'self'")
+    # Of another origin, http does not stand for ws, too (CSP 3, 6.7.2.8): speakers' sockets are named.
+    doors = f" {studio} {studio.replace('http', 'ws', 1)}" if studio else ""
+    policy = _POLICY.format(studio=doors, ancestors="*" if embeddable else "'self'")
     return (
         ("Content-Security-Policy", policy),
         ("Referrer-Policy", "no-referrer"),

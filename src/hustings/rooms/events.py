@@ -483,15 +483,15 @@ def _hands(room: Room, event: HandRaised | HandChanged) -> Room:
         )
     else:
         request = replace(room.requests[event.request_id], state=event.state, changed_at=event.at)
-    return replace(room, requests=_remembered(_put(room.requests, request.id, request)))
+    return replace(room, requests=_remembered(_put(room.requests, request.id, request), request.id))
 
 
-def _remembered(requests: Mapping[str, Request]) -> Mapping[str, Request]:
-    """All open ones and the MAX_LOWERED that were lowered last."""
+def _remembered(requests: Mapping[str, Request], latest: str) -> Mapping[str, Request]:
+    """All open ones and the MAX_LOWERED lowered last: `latest` is one of these, whatever the clock says."""
     over = [r for r in requests.values() if r.state is RequestState.LOWERED]
     if len(over) <= MAX_LOWERED:
         return requests
-    over.sort(key=lambda request: (request.changed_at, request.id))
+    over.sort(key=lambda request: (request.id == latest, request.changed_at, request.id))
     forgotten = {request.id for request in over[:-MAX_LOWERED]}
     return MappingProxyType({key: r for key, r in requests.items() if key not in forgotten})
 

@@ -1,5 +1,5 @@
-"""WHIP and WHEP sessions, and speakers by WebSocket: from offer to answer, trickle, replacement, end. Lives in
-the event loop."""
+"""Sessions by WHIP, WHEP and WebSocket: from offer to answer, trickle, replacement, end. Lives in the event
+loop."""
 
 from __future__ import annotations
 

@@ -188,9 +188,7 @@ async def studio_app(
         app.state.edits = recordings.edits
         await recordings.subscribe(bus)
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
-        app.state.speaker_sockets = SpeakerSockets(bus)
-        await app.state.speaker_sockets.start()
-        app.state.starts = starts
+        app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)

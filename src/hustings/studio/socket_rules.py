@@ -75,7 +75,7 @@ def _object(text: object) -> dict[str, Any]:
 
 
 def is_sound(data: bytes) -> bool:
-    """Whether it looks like an RTP packet (RFC 3550 5.1) and not like RTCP (RFC 5761 4); the stage reads it."""
+    """Whether it looks like an RTP packet (RFC 3550 5.1) and not RTCP (RFC 5761 4); the stage reads it."""
     return _HEADER <= len(data) <= MAX_SOUND and data[0] >> 6 == 2 and not 192 <= data[1] <= 223
 
 
@@ -104,7 +104,7 @@ class Allowance:
 
 
 class Ahead:
-    """How far we are ahead of what the client says it has got: the network's own buffers are not for sound."""
+    """How far we are ahead of what the client says it has got: the network's buffers are not for sound."""
 
     def __init__(self) -> None:
         self._sent: int | None = None

@@ -55,6 +55,8 @@ SILENT = 15.0
 """Seconds without a packet after which a client is let go; browsers send silence, too."""
 STAGE_SILENT = 5.0
 """Seconds without a packet from the stage, which sends fifty a second to all, after which it must be gone."""
+LOOK = 1.0
+"""Seconds between two looks at who is silent."""
 WAITING = 25
 """Packets that may wait for the client to read: half a second."""
 PACKETS = (110.0, 300.0)
@@ -107,9 +109,12 @@ class SpeakerSockets:
         self._per_address: Tally[str] = Tally()
         self._admitted = 0
 
-    async def start(self) -> None:
-        """A stage that begins anew knows no session: whoever speaks comes again."""
-        await self.bus.subscribe(subjects.STAGE_HELLO, StageHello, self._stage_began)
+    @classmethod
+    async def begun(cls, bus: PacketBus) -> SpeakerSockets:
+        """Subscribed to what ends them all: a stage that begins anew knows no session."""
+        sockets = cls(bus)
+        await bus.subscribe(subjects.STAGE_HELLO, StageHello, sockets._stage_began)
+        return sockets
 
     def _stage_began(self, _hello: StageHello) -> None:
         for line in self._lines:
@@ -201,7 +206,7 @@ async def _serve(
 
 
 async def _begin(studio: Studio, slug: str, hello: Hello, address: str) -> tuple[str, str]:
-    """Takes the seat, by the very rules of a WHIP offer: the stage's identifier of the session, and its name."""
+    """Takes the seat by the rules of a WHIP offer: the stage's identifier of the session, and its name."""
     if not is_slug(slug):
         raise UnknownRoom(slug)
     guest = await studio.guest(slug, hello.ticket)
@@ -330,7 +335,7 @@ class Line:
         """Ends the line when one side has fallen silent."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(LOOK)
             now = loop.time()
             if now - self._heard_client > SILENT:
                 raise _Over(POLICY, "no sound came", "silent")

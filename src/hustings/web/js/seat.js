@@ -143,6 +143,7 @@ export class Seat {
 
   /** @param {unknown} error */
   _failed(error) {
+    if (!(error instanceof WhipRefused) && this._session) this._ways.failed(this._session);
     if (!(error instanceof WhipRefused)) return this._again(this._backoff.next(), this._was ? "reconnecting" : "server");
     const { status, message, retryAfter } = error;
     if (status === 401) return this._give("bad_ticket");
@@ -262,6 +263,7 @@ export class Seat {
   _again(seconds, state) {
     clearTimeout(this._retry);
     clearInterval(this._watch);
+    this._ways.rest();
     this._session?.close();
     this._session = null;
     if (state) this._set(state, { seconds });

@@ -73,7 +73,10 @@ export class SocketSession {
   async open(track) {
     const context = (this._context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" }));
     void context.resume();
-    await context.audioWorklet.addModule(new URL("./socket_worklet.js", import.meta.url));
+    await Promise.race([
+      context.audioWorklet.addModule(new URL("./socket_worklet.js", import.meta.url)),
+      new Promise((_, reject) => setTimeout(() => reject(new Error("no audio thread")), PATIENCE)),
+    ]);
     if (this._closed) return this._free();
     this._prepare(context, isOriginal(track));
     this._source = context.createMediaStreamSource(new MediaStream([track]));

@@ -3,11 +3,13 @@
 
 import { Playout } from "./socket_playout.js";
 
+/** An audio thread's own globals, which the type checker does not know. */
+const { registerProcessor: register, AudioWorkletProcessor: Processor } = /** @type {any} */ (globalThis);
 const FRAME = 960;
 /** Between two words about the buffer, in blocks of 128 samples: about half a second. */
 const REPORT = 188;
 
-registerProcessor("hustings-capture", class extends AudioWorkletProcessor {
+register("hustings-capture", class extends Processor {
   constructor() {
     super();
     this._frame = new Float32Array(FRAME);
@@ -32,12 +34,12 @@ registerProcessor("hustings-capture", class extends AudioWorkletProcessor {
   }
 });
 
-registerProcessor("hustings-playout", class extends AudioWorkletProcessor {
+register("hustings-playout", class extends Processor {
   constructor() {
     super();
     this._playout = new Playout();
     this._blocks = 0;
-    this.port.onmessage = ({ data }) => this._playout.push(data);
+    this.port.onmessage = (/** @type {MessageEvent<Float32Array>} */ { data }) => this._playout.push(data);
   }
 
   /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
