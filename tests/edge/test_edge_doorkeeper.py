@@ -20,6 +20,7 @@ from hustings.edge.doorkeeper import EFFORT_AFTER, USES
 from hustings.edge.gate import INVITED, Gate, Verdict
 from hustings.edge.http import Request
 from hustings.edge.lobby import WAVE
+from hustings.edge.methods import is_page
 from hustings.edge.protocol import Connection
 from hustings.edge.shedding import Level
 from hustings.edge.uses import Uses
@@ -330,6 +331,29 @@ async def test_too_many_of_one_address_wait_without_a_place_in_the_queue(house: 
     assert not kept.is_closed()
     again = house.client().ask(f"/r/hall?place={told['place']}").json()
     assert again["place"] == told["place"], "it is kept"
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        (b"/", True),
+        (b"/r/hall", True),
+        (b"/r/hall/embed", True),
+        (b"/r/hall/recordings", True),
+        (b"/r/hall/clip/abc", True),
+        (b"/r/hall/replay/", True),
+        (b"/r/hall/replay/b1/", True),
+        (b"/r/hall/replay/b1/program.m4a", False),
+        (b"/r/hall/state.json", False),
+        (b"/r/hall/live", False),
+        (b"/static/js/player.js", False),
+        (b"*", False),
+        (b"", False),
+        (b"/r", False),
+    ],
+)
+def test_what_a_page_is(path: bytes, page: bool) -> None:
+    assert is_page(path) is page
 
 
 async def test_the_lobbys_data_is_escaped(rush: Rush) -> None:

@@ -19,7 +19,7 @@ def is_page(path: bytes) -> bool:
     if path == b"/":
         return True
     parts = path.split(b"/")
-    if parts[1] != b"r" or len(parts) < 3:
+    if len(parts) < 3 or parts[1] != b"r":
         return False
     if len(parts) == 3 or parts[3] in (b"embed", b"recordings", b"clip"):
         return True
