@@ -71,8 +71,9 @@ def step(found: Evening, file: Path) -> list[Row]:
     """All steps; what a host, a guest and a player see after each."""
     url, rows = found.server.studio_url, []
     with httpx.Client(base_url=url, timeout=30.0, trust_env=False, headers={"Origin": url}) as host:
-        host.post("/api/sessions", json={"name": "Clara", "password": PASSWORD}).raise_for_status()
         for wrong in STEPS:
+            # Anew each time: the many who log in meanwhile (evening.People) push out older sessions.
+            host.post("/api/sessions", json={"name": "Clara", "password": PASSWORD}).raise_for_status()
             before = _server_time(url)
             set_wrong(file, wrong)
             time.sleep(EACH)

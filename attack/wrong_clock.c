@@ -2,18 +2,20 @@
  * libfaketime breaks clock_nanosleep(2) with absolute monotonic times, which the stage's tick sleeps by; this
  * leaves everything but the three ways to ask for the time alone, and reads the file by memory only. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 static volatile int64_t *wrong;
+static int (*right)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void begin(void) {
+    right = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
     const char *path = getenv("WRONG_CLOCK");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
@@ -25,7 +27,9 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
-    int failed = (int)syscall(SYS_clock_gettime, clock, now);
+    if (!right)
+        begin();
+    int failed = right(clock, now);
     if (!failed && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
         now->tv_sec += wrong ? *wrong : 0;
     return failed;

@@ -1,12 +1,8 @@
-"""A day in fast time: does an edge or a stage grow or slip? `python benchmarks/soak_fast.py [--hours 24]
-[--stage-hours 2] [--json]`.
+"""A day in fast time: does an edge grow? `python benchmarks/soak_fast.py [--hours 24]`.
 
-Nothing is waited for: the real edge with a room that is live (its window, playlists, push listeners) and the
-real stage engine with packager (jitter buffers, mixer, encoders) run on clocks that are moved on by hand.
-
-Slope: a line through the last half of what the process has written in memory, an hour of the broadcast's.
-Drift: eight speakers whose clocks are up to 200 ppm wrong say two chirps a second in turn; found again in
-the program, by media time, with jitter and 1 % loss. Least delay of each ten minutes against the first's.
+The real edge with a room that is live, its window, playlists and push listeners, on a clock that is moved
+on by hand; nothing is waited for. Slope: a line through the last half of what the process has written
+in memory, an hour of the broadcast's. The stage in fast time, with drift: recording_hour.py.
 """
 
 from __future__ import annotations
