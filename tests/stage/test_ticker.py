@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hustings.bus.messages import StageLevels, StageReport, TimedEvent
 from hustings.stage.engine import BroadcastEngine, ProgramFrame
 from hustings.stage.tap import TickRecord
-from hustings.stage.ticker import MAX_CATCH_UP, TickClock, Ticker
+from hustings.stage.ticker import MAX_CATCH_UP, TICKLESS, TickClock, Ticker
 
 
 def test_ticks_do_not_drift() -> None:
@@ -96,3 +97,13 @@ def test_the_clock_starts_with_the_first_broadcast() -> None:
         assert abs(engine.media_time - 100 * 48000) < 48000
     finally:
         ticker.stop()
+
+
+def test_a_stage_whose_tick_fails_beyond_repair_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold the doors open without a sound; another is there within a second."""
+    ended: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr("hustings.stage.ticker.os._exit", ended.put)
+    ticker = Ticker("stage", Nowhere())
+    monkeypatch.setattr(ticker, "_run_commands", lambda: 1 / 0)
+    ticker.start()
+    assert ended.get(timeout=30) == TICKLESS

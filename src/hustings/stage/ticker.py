@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import gc
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,8 @@ CHANGE_INTERVAL = 0.1
 """Seconds between two reports that are sent because something changed."""
 COLLECT_INTERVAL = 5.0
 """Seconds between garbage collections, which run right after a tick."""
+TICKLESS = 70
+"""Exit code of a stage whose tick has ended by an error."""
 
 _ticks = Counter("hustings_stage_ticks_total", "Ticks run.")
 _late = Counter("hustings_stage_ticks_late_total", "Ticks that began more than 5 ms late.")
@@ -127,7 +130,7 @@ class Ticker:
         self._reported: dict[str, float] = {}
         self._collected = 0.0
         self._complained = -COMPLAINT_INTERVAL
-        self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
+        self._thread = threading.Thread(target=self._run_or_end, name="tick", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -156,6 +159,14 @@ class Ticker:
                 continue
             self._wait()
             self._tick()
+
+    def _run_or_end(self) -> None:
+        """A stage without its tick is none: the process ends, and the supervisor starts another."""
+        try:
+            self._run()
+        except BaseException:
+            log.exception("the tick has ended")
+            os._exit(TICKLESS)
 
     def _wait(self) -> None:
         """Until the next tick is due; meanwhile packets are taken so that their arrival times are right."""
@@ -220,7 +231,10 @@ class Ticker:
                 self._tick_engine(engine, scheduled, wall, skipped)
             except Exception:  # noqa: BLE001  # nor one broadcast the others
                 self._failed()
-        self._report_to_peers()
+        try:
+            self._report_to_peers()
+        except Exception:  # noqa: BLE001  # reports are told again in a second
+            self._failed()
         end = time.monotonic()
         _ticks.inc()
         _lateness.observe(lateness)
