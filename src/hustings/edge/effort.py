@@ -13,7 +13,7 @@ import hashlib
 from hustings.place_tokens import PlaceTokens
 
 WORK = 60_000
-"""Hashes at most, half of it on average. All of them took 0.12 s of a core of our 2-core EPYC in V8, so a
+"""Hashes at most, half of it on average. All of them took 0.12 s of a core of a 2-core Xeon in V8, so a
 phone that is fifteen times slower needs two seconds at most, one on average."""
 DIGITS = 6
 """An answer is never longer."""
