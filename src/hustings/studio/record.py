@@ -237,7 +237,6 @@ class Records:
             room=slug, entries=copy.entries, last=copy.last, at=self._clock.wall(), sign=self._signer.sign
         )
         self._heads[slug] = Published(entries=copy.entries, size=copy.size, head=head.decode())
-        self._board.changed(slug)
         self._renew(slug)
 
     async def _resume(self, slug: str, path: Path) -> _Copy:
