@@ -140,7 +140,7 @@ def retry_after(low: int, high: int) -> Headers:
 class Resource:
     """One representation and its replies. Immutable; made again when the content changes."""
 
-    __slots__ = ("_gzip", "_headers", "_identity", "body", "compress", "content_type", "etag")
+    __slots__ = ("_gzip", "_headers", "_identity", "_level", "body", "compress", "content_type", "etag")
 
     def __init__(
         self,
@@ -150,7 +150,10 @@ class Resource:
         *,
         compress: bool = False,
         etag: str = "",
+        level: int = 5,
     ) -> None:
+        """`level`: of gzip; what is packed once and served for long may cost more."""
+        self._level = level
         self.content_type = content_type
         self.body = body
         self.compress = compress and len(body) >= GZIP_FROM
@@ -173,7 +176,7 @@ class Resource:
                 return partial
         if self.compress and accepts_gzip(headers.get(b"accept-encoding", b"")):
             if self._gzip is None:
-                packed = gzip.compress(self.body, compresslevel=5, mtime=0)
+                packed = gzip.compress(self.body, compresslevel=self._level, mtime=0)
                 self._gzip = self._whole(packed, f'"{self.etag}-gz"', (("Content-Encoding", "gzip"),))
             return self._gzip
         if self._identity is None:

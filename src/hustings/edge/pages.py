@@ -175,7 +175,7 @@ class RoomPages:
         if kind in _PAGES:
             safe = security(studio=self._studio, embeddable=kind == "embed")
             headers = (*_PAGE_CACHE, ("Content-Language", lang), *safe)
-            return Resource(page.content_type, page.body, headers, compress=True)
+            return Resource(page.content_type, page.body, headers, compress=True, level=9)
         known = FILES.get(key.encode())
         if known is None:
             return None

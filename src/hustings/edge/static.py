@@ -62,8 +62,10 @@ class StaticFiles:
                     self._add(f"i18n/{excerpt}.{path.name}", kind, part, compress=compress)
 
     def _add(self, name: str, kind: str, body: bytes, *, compress: bool) -> None:
-        lasting = Resource(kind, body, (*FOR_EVER, *ANY_ORIGIN), compress=compress)
-        asking = Resource(kind, body, (*ASK_AGAIN, *ANY_ORIGIN), compress=compress, etag=lasting.etag)
+        lasting = Resource(kind, body, (*FOR_EVER, *ANY_ORIGIN), compress=compress, level=9)
+        asking = Resource(
+            kind, body, (*ASK_AGAIN, *ANY_ORIGIN), compress=compress, etag=lasting.etag, level=9
+        )
         self._files[name.encode()] = (lasting, asking)
 
     def __len__(self) -> int:

@@ -52,28 +52,11 @@ export async function toldToWait(answer, testing) {
   if (typeof told.place === "string" && told.place) keep(told.place);
   if (told.effort && place) {
     testing();
-    effort = await solve(told.effort);
+    effort = await import("./lobby_effort.js").then(({ solve }) => solve(told.effort), () => "");
     if (effort) return { seconds: 0.3 + Math.random() * 0.7 };
   }
   // The server has chosen the moment so that not all come at once; where another one answers, we do.
   if (told.wait > 0) return { seconds: told.wait, ahead: told.ahead };
   const asked = Number(answer.headers.get("Retry-After"));
   return { seconds: (asked > 0 && asked < 600 ? asked : 5) * (1 + Math.random() * 0.3) };
-}
-
-/** @param {object} sum @returns {Promise<string>} the answer; "" when this browser cannot */
-function solve(sum) {
-  return new Promise((resolve) => {
-    try {
-      const worker = new Worker(new URL("lobby_work.js", import.meta.url));
-      worker.onmessage = ({ data }) => {
-        worker.terminate();
-        resolve(String(data));
-      };
-      worker.onerror = () => resolve("");
-      worker.postMessage(sum);
-    } catch {
-      resolve("");
-    }
-  });
 }
