@@ -114,7 +114,7 @@ def test_it_outlives_a_killed_studio_and_a_copy_that_was_cut(server: Server) -> 
     before = verified(f"{server.audience_url}/r/{slug}")[1]["entries"]
     (studio,) = server.pids("studio")
     os.kill(studio, signal.SIGKILL)
-    copy = server.data / "rooms" / slug / "record.entries"
+    copy = server.data / "records" / f"{slug}.entries"
     copy.write_bytes(copy.read_bytes()[:-40])  # as a machine that lost its power may leave it
     until(lambda: [pid for pid in server.pids("studio") if pid != studio] or None)
 

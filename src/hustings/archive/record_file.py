@@ -11,8 +11,11 @@ from hustings.archive.virtual import VirtualFile
 
 NAME: Final = "record.jsonl"
 """The record as it is published: entries and head. In a recording's folder as it was when that was over."""
-ENTRIES_NAME: Final = "record.entries"
-"""In a room's folder: the entries alone, which only grow."""
+
+
+def entries_path(data: Path, slug: str) -> Path:
+    """Where in the data folder the entries of a room's record lie, alone: the file only grows."""
+    return data / "records" / f"{slug}.entries"
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):

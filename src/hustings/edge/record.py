@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from hustings.archive.record_file import ENTRIES_NAME, Published, published_file
+from hustings.archive.record_file import Published, entries_path, published_file
 from hustings.edge.http import ANY_ORIGIN, Headers, Request, problem, retry_after
 from hustings.edge.protocol import Connection
 from hustings.edge.replay import Found, Replay
@@ -26,7 +26,7 @@ class RecordDoor:
     """One edge's. `data`: the data folder, which the studio writes."""
 
     def __init__(self, data: Path, replay: Replay) -> None:
-        self._rooms = data / "rooms"
+        self._data = data
         self._replay = replay
 
     def handle(self, connection: Connection, request: Request, slug: str, head: bytes) -> None:
@@ -38,7 +38,7 @@ class RecordDoor:
 
         def read() -> tuple[Found, bool]:
             try:
-                file = published_file(self._rooms / slug / ENTRIES_NAME, published)
+                file = published_file(entries_path(self._data, slug), published)
             except FileNotFoundError:
                 detail = "The record lies with the studio, and is not here (yet)."
                 return problem(503, "Not here yet", detail, retry_after(2, 8)), False

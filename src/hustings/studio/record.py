@@ -1,7 +1,7 @@
 """The public record of every room: what happened is appended where it is committed; a copy lies in the data
 folder.
 
-The copy, rooms/{slug}/record.entries, is what edges serve. The line that closes it, the head, goes to the
+The copy, records/{slug}.entries, is what edges serve. The line that closes it, the head, goes to the
 edges with the room's pages: it says how much of the file is published, so a file that is just being written
 is never served half. Beside each recording lies the record as it was when that was over (record.jsonl).
 """
@@ -24,7 +24,7 @@ from hustings.archive.index import write_whole
 from hustings.archive.library import Library
 from hustings.archive.model import INDEX_NAME, read_index
 from hustings.archive.record_facts import recording_fact
-from hustings.archive.record_file import ENTRIES_NAME, NAME, Published, published_file
+from hustings.archive.record_file import NAME, Published, entries_path, published_file
 from hustings.archive.tombstone import read_tombstone
 from hustings.bus.messages import Page, RecordingDeleted, RecordingReady
 from hustings.clock import Clock
@@ -70,7 +70,7 @@ class Records:
     ) -> None:
         self._store = store
         self._board = board
-        self._rooms = data / "rooms"
+        self._data = data
         self._library = Library(data)
         self._clock = clock
         self._signer = signer
@@ -213,7 +213,7 @@ class Records:
     async def _copy(self, slug: str) -> None:
         """Brings the file of one room up to the database, then publishes the head."""
         copy = self._copies.get(slug)
-        path = self._rooms / slug / ENTRIES_NAME
+        path = entries_path(self._data, slug)
         if copy is None:
             copy = await self._resume(slug, path)
         if not copy.entries and (room := self._board.room(slug)) is not None:
