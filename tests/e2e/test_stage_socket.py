@@ -135,7 +135,14 @@ async def test_who_only_tries_has_no_seat_to_take_when_he_was_removed() -> None:
         await watched.open()
         peer = await OffererPeer.create("sendonly", bind_address="127.0.0.1")
         webrtc = offer("anna", sdp=peer.offer, when_connected=True)
-        peer.apply((await watched.bus.request(subjects.STAGE_OFFER, webrtc, SessionAnswer)).sdp)
+        with pytest.raises(Refused) as refused:  # nobody sits there: said at once
+            await watched.bus.request(subjects.STAGE_OFFER, webrtc, SessionAnswer)
+        assert refused.value.status == 404
+        await BusPeer(watched).come("anna")
+        answer = await watched.bus.request(subjects.STAGE_OFFER, webrtc, SessionAnswer)
+        gone = RemoveParticipant(broadcast_id=BROADCAST, participant_id="anna")
+        await watched.bus.request(subjects.STAGE_REMOVE, gone, Done)
+        peer.apply(answer.sdp)
         await peer.connected()
         await until(lambda: len(watched.service.sessions) == 0)
         assert watched.seat("anna") == {}
