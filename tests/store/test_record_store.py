@@ -111,3 +111,22 @@ async def test_another_key_goes_on_with_it(tmp_path: Path, kept: bool) -> None:
     else:
         assert (found.first_bad, "another key" in found.reason) == (2, True)
     await store.close()
+
+
+async def test_a_restarted_studio_with_another_key_names_it_whatever_it_did_first(tmp_path: Path) -> None:
+    """Not only when the first thing after the start is an entry: what is there already adds none."""
+    engine = sqlite(tmp_path)
+    await upgrade(engine)
+    store = Store(engine)
+    await store.create_room("a", Details("A"), "", AT)
+    first = Signer(server_key(tmp_path))
+    known = Fact("recording", AT, {"broadcast": "one"})
+    await RecordStore(engine, first, lambda _public: None).add("a", [known])
+    rotate(tmp_path, AT)
+    second = Signer(server_key(tmp_path))
+    records = RecordStore(engine, second, lambda public: first if public == first.public else None)
+    assert not await records.add("a", [known], once="broadcast")
+    assert await records.add("a", [Fact("said", AT, {})])
+    found = await verdict(records, second)
+    assert (found.ok, found.keys) == (True, (first.public, second.public))
+    await store.close()

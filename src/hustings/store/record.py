@@ -37,8 +37,6 @@ class RecordStore:
         self._engine = engine
         self._signer = signer
         self._former = former
-        self._introduced: set[str] = set()
-        """Rooms whose record names the key in use."""
 
     async def append(
         self, connection: AsyncConnection, slug: str, facts: Sequence[Fact], begin: Sequence[Fact] = ()
@@ -49,8 +47,8 @@ class RecordStore:
         facts = [*begin, *facts] if seq == 0 else facts
         if not facts:
             return
-        if slug not in self._introduced:
-            facts = [*await self._introduction(connection, slug, facts[0].at), *facts]
+        # Asked each time: what was appended may have been rolled back, or another process have another key.
+        facts = [*await self._introduction(connection, slug, facts[0].at), *facts]
         for fact in facts:
             signer = self._signer
             if fact.kind == KEY and (was := fact.data.get("was")) is not None:
@@ -79,10 +77,6 @@ class RecordStore:
         except SQLAlchemyError as error:
             raise Unavailable(f"The database cannot be used: {type(error).__name__}") from error
         return True
-
-    def introduced(self, slug: str) -> None:
-        """Something was appended and committed: the record of `slug` names the key in use."""
-        self._introduced.add(slug)
 
     async def lines(self, slug: str, first: int) -> list[bytes]:
         """Entries from number `first` on, in order, MAX_READ at most."""

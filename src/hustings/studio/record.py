@@ -206,7 +206,6 @@ class Records:
                 self._wake.set()
 
     def _mark(self, slug: str) -> None:
-        self._store.introduced(slug)
         self._dirty.add(slug)
         self._wake.set()
 
