@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,25 @@ def open_engine(url: URL) -> AsyncEngine:
 
     Raises UsageError when the driver is not installed.
     """
-    if url.get_backend_name() == "sqlite" and url.database:
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and url.database:
         _create_private(Path(url.database))
+    own = {"factory": _Connection, "check_same_thread": False} if sqlite else {}
     try:
-        engine = create_async_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+        engine = create_async_engine(url, pool_pre_ping=not sqlite, connect_args=own)
     except ImportError as error:
         raise UsageError(f"The driver for {url.drivername} is not installed: {error.name}.") from error
-    if url.get_backend_name() == "sqlite":
+    if sqlite:
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _Connection(sqlite3.Connection):
+    """Closes itself when dropped: aiosqlite loses one whose opener is cancelled while it opens."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _create_private(path: Path) -> None:
