@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from pathlib import Path
 
 from sqlalchemy import text
@@ -18,8 +17,8 @@ async def _ask(engine: AsyncEngine) -> None:
 
 
 def _open_files(folder: Path) -> int:
-    links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
-    return sum(str(folder) in os.readlink(each) for each in links if each.is_symlink())
+    links = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(str(folder) in str(each.readlink()) for each in links)
 
 
 async def test_whoever_leaves_while_a_connection_opens_leaves_no_open_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Paths are looked up in a table made at the start, so no request ever touches the
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import hustings
@@ -40,6 +41,7 @@ EXCERPTS = {
 }
 """Texts that the listener's page needs before Play, and those of recordings and clips:
 i18n/{name}.{lang}.json holds these of i18n/{lang}.json."""
+_COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*\*.*?\*/[ \t]*(?=\n))", re.MULTILINE | re.DOTALL)
 _COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")
 
 
@@ -55,6 +57,8 @@ class StaticFiles:
             body = path.read_bytes()
             compress = kind.startswith(_COMPRESS)
             name = path.relative_to(folder).as_posix()
+            if path.parent.name == "js":
+                body = without_comments(body)
             self._add(name, kind, body, compress=compress)
             if path.parent.name == "i18n" and path.suffix == ".json":
                 for excerpt, beginnings in EXCERPTS.items():
@@ -79,6 +83,15 @@ class StaticFiles:
         lasting, asking = found
         versioned = request.query.startswith(b"v=") or b"&v=" in request.query
         return (lasting if versioned else asking).reply(request)
+
+
+def without_comments(module: bytes) -> bytes:
+    """A module of ours as listeners get it: comments that have lines to themselves are left empty.
+
+    Lines keep their numbers, as complaints in a browser name them. A template literal over several
+    lines must have none that begins like a comment; a test looks.
+    """
+    return _COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), module)
 
 
 def _excerpt(catalogue: bytes, beginnings: tuple[str, ...]) -> bytes:
