@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         description="Days after its end when a recording's large files leave the data folder, if the store "
         "is known to have them; -1: never.",
     )
-    audience_seconds: float = Field(
+    audience_seconds: int = Field(
         default=60,
         ge=2,
         le=60,

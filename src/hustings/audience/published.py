@@ -11,7 +11,7 @@ from hustings.audience.sketch import UNIQUE_ERROR
 from hustings.audience.words import TEXT
 
 BROADCASTS: Final = 50
-MINUTES: Final = 1000
+MINUTES: Final = 360
 DAYS: Final = 400
 _APART: Final = ("beacon", "bots")
 
@@ -49,7 +49,9 @@ def _sum(
 ) -> dict[str, Any]:
     peak = max((each["peak"] for each in found), default=0)
     seconds = sum(each["seconds"] for each in found)
-    at = next((m["minute"] for m, each in zip(minutes, found, strict=True) if peak and each["peak"] == peak), None)
+    at = next(
+        (m["minute"] for m, each in zip(minutes, found, strict=True) if peak and each["peak"] == peak), None
+    )
     return {
         "peak": peak,
         "peak_at": at,
@@ -75,7 +77,10 @@ class Told:
             return
         if kind not in ("doors_opened", "live", "ended", "audience", "audience_total"):
             return
-        begun: dict[str, Any] = {"title": "", "live_since": None, "ended": None, "minutes": [], "total": None}
+        begun: dict[str, Any] = {
+            **{"title": "", "live_since": None, "ended": None, "minutes": [], "rows": [], "left_out": 0},
+            "total": None,
+        }
         broadcast = self.broadcasts.setdefault(data["broadcast"], begun)
         match kind:
             case "doors_opened":
@@ -86,10 +91,22 @@ class Told:
                 broadcast["ended"] = at
             case "audience":
                 broadcast["minutes"].append(dict(data))
+                broadcast["rows"].append(_row(data))
             case _:
                 broadcast["total"] = dict(data)
+                broadcast["minutes"] = []  # summed up: what is shown of them stays
+        self._bound()
+
+    def _bound(self) -> None:
         while len(self.broadcasts) > BROADCASTS:
             del self.broadcasts[next(iter(self.broadcasts))]
+        room = MINUTES
+        for broadcast in reversed(self.broadcasts.values()):
+            more = len(broadcast["rows"]) - room
+            if more > 0:
+                del broadcast["rows"][:more]
+                broadcast["left_out"] += more
+            room -= len(broadcast["rows"])
 
 
 def audience_json(
@@ -100,40 +117,44 @@ def audience_json(
     lists: Mapping[str, Any],
     passing: Mapping[str, Sequence[Mapping[str, Any]]],
     replayed: Iterable[Mapping[str, Any]] = (),
-    titles: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+    within: float = WITHIN,
 ) -> dict[str, Any]:
     """The whole answer. `passing`: by broadcast, what is not final yet, `minute` as text like the rest;
-    `replayed`: days that go on; `titles`: of broadcasts, where the record's is not the newest."""
+    `replayed`: days that go on. `seconds`, `within`: as they are set."""
     room_for = MINUTES
     broadcasts = []
     for identifier, broadcast in reversed(told.broadcasts.items()):
         if broadcast["live_since"] is None:
             continue
         minutes = broadcast["minutes"]
-        running = [(m, False) for m in passing.get(identifier, ())]
-        rows = [*((m, True) for m in minutes), *running]
+        running = [(_row(m), False) for m in passing.get(identifier, ())]
+        rows = [*((row, True) for row in broadcast["rows"]), *running]
         kept = rows[max(0, len(rows) - room_for) :]
         room_for -= len(kept)
         broadcasts.append(
             {
                 "broadcast": identifier,
-                "title": (titles or {}).get(identifier) or broadcast["title"],
+                "title": broadcast["title"],
                 "live_since": broadcast["live_since"],
                 "ended": broadcast["ended"],
                 "totals": _totals(broadcast["total"] or total(minutes, _live(broadcast))),
-                "minutes": [_row(minute, final=final) for minute, final in kept],
-                "minutes_left_out": len(rows) - len(kept),
+                "minutes": [_shown(row, final=final) for row, final in kept],
+                "minutes_left_out": broadcast["left_out"] + len(rows) - len(kept),
             }
         )
-    days = [*({**each, "final": False} for each in replayed), *reversed([{**d, "final": True} for d in told.replay])]
+    days = [
+        *({**each, "final": False} for each in replayed),
+        *reversed([{**d, "final": True} for d in told.replay]),
+    ]
     return {
         "v": 1,
         "room": room,
         "as_of": moment(now),
         "method": {
             "version": VERSION,
-            "seconds": int(SECONDS),
-            "within": int(WITHIN),
+            "seconds": seconds,
+            "within": within,
             "moment_seconds": MOMENT,
             "unique_error": UNIQUE_ERROR,
             "lists": dict(lists),
@@ -197,18 +218,38 @@ def _named(each: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(minute: Mapping[str, Any], *, final: bool) -> dict[str, Any]:
+type _Row = tuple[str, int, int, int, tuple[int, ...], int, int, int, int, int]
+
+
+def _row(minute: Mapping[str, Any]) -> _Row:
+    """What is shown of a minute, small."""
     net = minute["net"]
+    return (
+        minute["minute"],
+        net["concurrent"],
+        net["peak"],
+        net["seconds"],
+        tuple(minute["doors"].get(door, {}).get("concurrent", 0) for door in DOORS),
+        net["joined"],
+        net["left"],
+        net["unique"],
+        minute["beacon"]["concurrent"],
+        minute["bots"]["concurrent"],
+    )
+
+
+def _shown(row: _Row, *, final: bool) -> dict[str, Any]:
+    at, concurrent, peak, seconds, doors, joined, left, unique, beacon, bots = row
     return {
-        "at": minute["minute"],
+        "at": at,
         "final": final,
-        "concurrent": net["concurrent"],
-        "peak": net["peak"],
-        "listening_seconds": net["seconds"],
-        "by_door": {door: minute["doors"].get(door, {}).get("concurrent", 0) for door in DOORS},
-        "joined": net["joined"],
-        "left": net["left"],
-        "unique": net["unique"],
-        "beacon": minute["beacon"]["concurrent"],
-        "bots": minute["bots"]["concurrent"],
+        "concurrent": concurrent,
+        "peak": peak,
+        "listening_seconds": seconds,
+        "by_door": dict(zip(DOORS, doors, strict=True)),
+        "joined": joined,
+        "left": left,
+        "unique": unique,
+        "beacon": beacon,
+        "bots": bots,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hustings.audience.minute import Minute
-from hustings.bus.messages import Message
+from hustings.bus.messages import Message, SessionOffer
 
 
 class SaltRequest(Message, frozen=True, kw_only=True):
@@ -35,6 +35,15 @@ class Counted(Message, frozen=True, kw_only=True):
     """salt_name; "" as long as there is none."""
     minutes: list[Minute]
     older: dict[int, bytes] = {}
+
+
+class CountedOffer(SessionOffer, frozen=True, kw_only=True):
+    """Who listens by WHEP, for the stage to count: the visitor's key (0: unknown), made with the salt of this
+    name. Neither address nor browser goes to the stage."""
+
+    key: int = 0
+    salt: str = ""
+    bot: bool = False
 
 
 class Heard(Message, frozen=True, kw_only=True):

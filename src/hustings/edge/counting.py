@@ -151,7 +151,9 @@ class BroadcastCounting:
 
     def took(self, connection: Connection, request: Request, seconds: float) -> None:
         """Media that had to be waited for goes out."""
-        self._took(connection, request, self._of.visitors(connection, request), seconds, self._of.clock.monotonic())
+        self._took(
+            connection, request, self._of.visitors(connection, request), seconds, self._of.clock.monotonic()
+        )
 
     def _took(
         self, connection: Connection, request: Request, visitor: int, seconds: float, now: float

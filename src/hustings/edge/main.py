@@ -18,8 +18,8 @@ from hustings.bus import subjects
 from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWithheld
 from hustings.clock import SystemClock
 from hustings.config import Settings
+from hustings.counted_apart import read_bots
 from hustings.edge.app import TICK, Edge
-from hustings.edge.counted_apart import read_bots
 from hustings.edge.counting_bus import CountingBus
 from hustings.edge.rooms import RoomSync
 from hustings.edge.tls import Pipes, TlsConnection
