@@ -70,7 +70,14 @@ class Crowd:
                         await self._hls(person)
                     case "whep":
                         await self._by_whep(person)
-            except (OSError, EOFError, Refused, Unavailable, httpx.HTTPError, asyncio.IncompleteReadError) as error:
+            except (
+                OSError,
+                EOFError,
+                Refused,
+                Unavailable,
+                httpx.HTTPError,
+                asyncio.IncompleteReadError,
+            ) as error:
                 person.problem = f"{type(error).__name__}: {error}"
                 await asyncio.sleep(random.uniform(0.2, 0.8))
 
@@ -86,18 +93,20 @@ class Crowd:
 
     async def _endless(self, person: Person, path: str) -> None:
         reader, writer = await self._connect(person)
-        begun = time.time()
+        begun = 0.0
         try:
             writer.write(self._request(person, path))
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n")[0]:
                 raise EOFError(head[:40].decode("latin-1"))
+            begun = time.time()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._left(person)):
                     while await reader.read(65536):
                         pass
         finally:
-            person.heard.append((begun, time.time()))
+            if begun:
+                person.heard.append((begun, time.time()))
             writer.close()
 
     async def _hls(self, person: Person) -> None:
@@ -155,13 +164,9 @@ class Crowd:
                 while peer.state == "connecting":
                     await asyncio.sleep(0.05)
                 begun = time.time()
-                count = 0
                 while self._left(person) > 0 and peer.state == "connected":
                     while peer.receive() is not None:
                         pass
-                    count += 1
-                    if count % 10 == 1:
-                        peer.report()
                     await asyncio.sleep(0.1)
                 person.heard.append((begun, time.time()))
                 where = httpx.URL(self._whep).join(answer.headers["location"])
@@ -184,9 +189,7 @@ class Truth:
 
 def truth(people: Iterable[Person], threshold: float) -> Truth:
     """By the method: who listened for `threshold` seconds counts, with all he heard; moments are full 5 s."""
-    counted = [
-        (p, stretch) for p in people for stretch in p.heard if stretch[1] - stretch[0] >= threshold
-    ]
+    counted = [(p, stretch) for p in people for stretch in p.heard if stretch[1] - stretch[0] >= threshold]
 
     def peak(of: list[tuple[Person, tuple[float, float]]]) -> int:
         moments: dict[int, int] = {}
@@ -201,7 +204,9 @@ def truth(people: Iterable[Person], threshold: float) -> Truth:
     def unique(of: list[tuple[Person, tuple[float, float]]]) -> int:
         return len({(p.address, p.agent) for p, _ in of})
 
-    doors = {door: [each for each in counted if each[0].door == door] for door in ("push", "hls", "stream", "whep")}
+    doors = {
+        door: [each for each in counted if each[0].door == door] for door in ("push", "hls", "stream", "whep")
+    }
     return Truth(
         peak(counted),
         seconds(counted),
