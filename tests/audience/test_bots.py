@@ -18,8 +18,11 @@ from hustings.errors import Corrupt, UsageError
         (b"curl/8.5.0", True),
         (b"python-requests/2.32", True),
         (b"", True),
-        (b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36", False),
-        (b"Mozilla/5.0 (iPhone; CPU iPhone OS 20_0 like Mac OS X) AppleWebKit/605.1.15 Version/20.0 Safari/604.1", False),
+        (b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36", False),
+        (
+            b"Mozilla/5.0 (iPhone; CPU iPhone OS 20_0 like Mac OS X) Version/20.0 Safari/604.1",
+            False,
+        ),
         (b"VLC/3.0.21 LibVLC/3.0.21", False),
         (b"Lavf/59.27.100", False),
     ],

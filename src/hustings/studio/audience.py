@@ -97,7 +97,8 @@ class _OnAir:
 
 
 class Audience:
-    """`serve` answers the bus, `run` until cancelled. `renew`: Publisher.renew; `written`: Records.written."""
+    """`serve` answers the bus, `run` goes on until cancelled. `renew` is Publisher.renew, `written`
+    Records.written."""
 
     def __init__(
         self,
