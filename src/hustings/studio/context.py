@@ -219,6 +219,7 @@ class LinksView:
     whip: str = ""
     calendar: str = ""
     embed: str = ""
+    audience: str = ""
     questions_log: str = ""
     replay: str = ""
     feed: str = ""
