@@ -20,7 +20,6 @@ from hustings.rooms.record import (
     entry_line,
     head_line,
     line_hash,
-    merkle_root,
     moment,
     verify,
 )
@@ -197,21 +196,3 @@ def test_whatever_is_done_to_it_is_found(data: bytes) -> None:
 @given(st.binary(max_size=300) | st.lists(st.sampled_from([*WHOLE, b"", b"{}", b"null", b"[]"])).map(joined))
 def test_noise_is_judged_and_nothing_else_happens(data: bytes) -> None:
     assert verify(data, check).ok is (data == joined(WHOLE))
-
-
-def test_the_tree_of_segments_is_that_of_rfc_6962() -> None:
-    """Against the definition as it stands in section 2.1, recursive."""
-
-    def tree(leaves: list[bytes]) -> bytes:
-        if len(leaves) == 1:
-            return hashlib.sha256(b"\0" + leaves[0]).digest()
-        split = 1
-        while split * 2 < len(leaves):
-            split *= 2
-        return hashlib.sha256(b"\1" + tree(leaves[:split]) + tree(leaves[split:])).digest()
-
-    leaves = [hashlib.sha256(bytes([n])).digest() for n in range(40)]
-    for count in range(1, 40):
-        assert merkle_root(leaves[:count]) == tree(leaves[:count]).hex()
-    assert merkle_root([]) == hashlib.sha256(b"").hexdigest()
-    assert merkle_root(leaves[:3]) != merkle_root([leaves[0], leaves[2], leaves[1]])

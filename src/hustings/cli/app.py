@@ -365,15 +365,15 @@ def verify(
         str,
         typer.Argument(
             metavar="FILE_OR_ADDRESS",
-            help="A room's address, a record.jsonl, a recording's folder, or a clip.json.",
+            help="A room's address, a record.jsonl, a recording's folder, a clip.json, a segment's proof.",
         ),
     ],
     key: Annotated[
         str, typer.Option("--key", metavar="BASE64", help="The server's public key, known from elsewhere.")
     ] = "",
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="The record a recording is to be in.")
-    ] = None,
+        str, typer.Option("--record", metavar="FILE_OR_ADDRESS", help="The record that vouches for it.")
+    ] = "",
     recording: Annotated[
         Path | None, typer.Option("--recording", metavar="DIR", help="The recording a clip is to be of.")
     ] = None,
