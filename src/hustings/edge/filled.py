@@ -32,7 +32,7 @@ KEPT: Final = 256
 """Filled pages in memory."""
 _DAY: Final = 86_400
 _MARK: Final = re.compile(
-    rb"\x02([a-z0-9_]{1,24})(?:\|([^\x02\x03]{0,400}))?\x03|\x04([a-z0-9_]{1,24})\x05([^\x04\x06]*)\x06"
+    rb"\x02([a-z0-9_]{1,24})(?:\|([^\x02\x03]{0,400}))?\x03|\x04([a-z0-9_]{1,48})\x05([^\x04\x06]*)\x06"
 )
 
 type Values = Mapping[str, str | Sequence[Mapping[str, str]]]
@@ -50,6 +50,11 @@ def fill(template: bytes, values: Values) -> bytes:
         return value.encode() if value and isinstance(value, str) else match[2] or b""
 
     return _MARK.sub(filled, template)
+
+
+def pieces(template: bytes) -> dict[str, bytes]:
+    """The page's pieces by name, for whoever puts several kinds of them into one place."""
+    return {match[3].decode(): match[4] for match in _MARK.finditer(template) if match[3] is not None}
 
 
 class FilledPages:

@@ -141,6 +141,7 @@ FILES: dict[bytes, tuple[str, bool, Headers]] = {
     b"calendar.ics": ("text/calendar; charset=utf-8", True, (*_FILE_CACHE, *_NO_PAGE)),
     b"feed.xml": ("application/rss+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"feed.atom": ("application/atom+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"hustings-key": ("application/json", False, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"qr.svg": ("image/svg+xml", True, (*_FILE_CACHE, *_NO_PAGE)),
     # Its address has the content's hash in it.
     b"cover.webp": ("image/webp", False, (("Cache-Control", "public, max-age=86400"), *_NO_PAGE)),

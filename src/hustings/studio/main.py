@@ -48,7 +48,7 @@ from hustings.store.jobs import Jobs
 from hustings.store.migrations import upgrade
 from hustings.store.questions import QuestionStore
 from hustings.store.record import RecordStore
-from hustings.store.server_key import former_key, server_key
+from hustings.store.server_key import former_key, former_public, server_key
 from hustings.store.starts import StartStore
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
@@ -71,6 +71,7 @@ from hustings.studio.podcasts import Podcasts
 from hustings.studio.published import Published
 from hustings.studio.publisher import Publisher
 from hustings.studio.record import Records
+from hustings.studio.record_pages import RecordPages
 from hustings.studio.renderer import Renderer
 from hustings.studio.replays import Replays
 from hustings.studio.room_files import RoomFiles
@@ -194,7 +195,7 @@ async def studio_app(
         publisher.add(RoomFiles(Covers(settings.data / "covers"), urls, clock).of)
         publisher.add(Holds(settings.data / "hold").pages)
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
-        records, published = await _records(bus, engine, studio, publisher)
+        records, published = await _records(bus, engine, studio, publisher, renderer)
         starts = await _starts(bus, engine, studio, publisher, records)
         talk_times = TalkTimes(studio.board, store)
         await talk_times.load()
@@ -252,7 +253,7 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
 
 
 async def _records(
-    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, renderer: Renderer
 ) -> tuple[Records, Published]:
     """Every room's public record, and what hosts publish in it."""
     data = studio.settings.data
@@ -265,6 +266,7 @@ async def _records(
     published = Published(store, studio.store, studio.board, studio.clock, records)
     await published.load()
     publisher.add(published.pages)
+    publisher.add_lists(RecordPages(renderer, signer.public, former_public(data)).pages)
     await bus.subscribe(subjects.RECORDING_READY, RecordingReady, records.recording_ready)
     await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, records.recording_deleted)
     return records, published
