@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hustings import __version__
+from hustings.cli import publish
 from hustings.cli.errors import exit_code
 from hustings.errors import UsageError
 
@@ -337,6 +338,10 @@ def listen(
 
     heard = run_listener(address, via=via, seconds=seconds, out=out, codec=codec).as_json()
     show(heard, json, *heard)
+
+
+app.command()(publish.statement)
+app.command()(publish.correct)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from hustings.edge.filled import Values, fill, pieces
@@ -30,7 +31,7 @@ _KEY: Final = b'"kind":"key"'
 _TITLED: Final = (b'"kind":"created"', b'"kind":"plan"', b'"kind":"doors_opened"')
 _TIMES: Final = ("scheduled", "planned", "proposed")
 _VARIANTS: Final = ("state", "why", "what")
-_HAS: Final = ("word", "proposed", "planned", "scheduled", "was")
+_HAS: Final = ("late", "word", "proposed", "planned", "scheduled", "was")
 _DOOR: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 
 type Entry = dict[str, Any]
@@ -164,6 +165,7 @@ class _Told:
         before = "group_before" if first["seq"] == 0 else "group_rest"
         title = html.escape(str(first["data"].get("title", ""))) if opened else self._fill(before)
         broadcast = str(first["data"].get("broadcast", "")) if opened else ""
+        planned = str(first["data"].get("planned") or "") if opened else ""
         return self._fill(
             "group",
             seq=str(first["seq"]),
@@ -171,11 +173,14 @@ class _Told:
             at=html.escape(first["at"]),
             day=date(first["at"], self._lang),
             audience=self._audience(broadcast, entries),
-            rows="".join(self._row(entry) for entry in entries),
+            rows="".join(self._row(entry, first["at"], planned) for entry in entries),
         )
 
-    def _row(self, entry: Entry) -> str:
+    def _row(self, entry: Entry, since: str, planned: str) -> str:
+        """One entry of the broadcast whose first is at `since`."""
         seq = int(entry["seq"])
+        # What came on a later day says which.
+        show, when = ("clock", clock(entry["at"])) if entry["at"][:10] == since[:10] else ("date", "")
         return self._fill(
             "row",
             seq=str(seq),
@@ -183,12 +188,15 @@ class _Told:
             kind=html.escape(entry["kind"]),
             hash=entry["hash"],
             at=html.escape(entry["at"]),
-            clock=clock(entry["at"]),
-            says=self._says(entry),
+            show=show,
+            clock=when or date(entry["at"], self._lang),
+            says=self._says(entry, planned),
         )
 
-    def _says(self, entry: Entry) -> str:
+    def _says(self, entry: Entry, planned: str) -> str:
         kind, data = str(entry["kind"]), entry["data"]
+        if kind == "live" and planned:
+            data = {**data, "late": f"{seconds_between(planned, entry['at']):.1f}"}
         name = next((n for n in _names(kind, data) if n in self._pieces), None)
         if name is None:
             raw = json.dumps(data, ensure_ascii=False, sort_keys=True)
@@ -204,6 +212,9 @@ class _Told:
                 places[key] = f"{date(at, self._lang)}, {clock(at)}"
         if "role" in data:
             places["role"] = self._fill(f"say_role_{data['role']}") or html.escape(str(data["role"]))
+        if isinstance(net := data.get("net"), dict):
+            places["peak"], places["unique"] = str(net["peak"]), str(net["unique"])
+            places["hours"] = f"{net['seconds'] / 3600:.1f}"
         if isinstance(data.get("milliseconds"), int):
             places["length"] = duration(data["milliseconds"] / 1000)
         return places
@@ -255,7 +266,9 @@ class _Told:
         broadcast, at = str(data.get("broadcast", "")), data.get("position")
         if _DOOR.fullmatch(broadcast) is None:
             return ""
-        return self._fill("listen", broadcast=broadcast, place=f"#t={int(at)}" if at is not None else "")
+        if at is None:
+            return self._fill("listen", broadcast=broadcast)
+        return self._fill("listen_at", broadcast=broadcast, second=str(int(at)), time=position(int(at)))
 
     def _audience(self, broadcast: str, entries: Sequence[Entry]) -> str:
         """The curve of a broadcast, with what was summed up of it; "" when nobody counted."""
@@ -286,6 +299,11 @@ _MORE: Final[dict[str, Callable[[_Told, Mapping[str, Any]], str]]] = {
     "correction": _Told.correction,
     "recording": _Told.recording,
 }
+
+
+def seconds_between(first: str, last: str) -> float:
+    """Of two moments, ISO 8601. Raises ValueError."""
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
 def _names(kind: str, data: Mapping[str, Any]) -> Iterable[str]:

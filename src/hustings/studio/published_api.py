@@ -22,6 +22,7 @@ from hustings.studio.auth import Actor, IsConductor, KnownSlug, TheStudio, condu
 from hustings.studio.problems import Forbidden
 from hustings.studio.published import Published
 from hustings.studio.schemas import Body, Name, WebAddress
+from hustings.studio.service import Studio
 from hustings.studio.text import clean_block, utc
 
 router = APIRouter(prefix="/api/rooms/{slug}", dependencies=[Depends(conductor)], tags=["record"])
@@ -138,6 +139,17 @@ def get_published(request: Request) -> Published:
 
 
 type ThePublished = Annotated[Published, Depends(get_published)]
+
+
+def owner(actor: IsConductor) -> Actor:
+    """What cannot be undone takes more than a ticket."""
+    if actor.kind == "ticket":
+        detail = "The room's owner and the operator may publish what stays for ever."
+        raise Forbidden("For the owner only", detail)
+    return actor
+
+
+_OWNS = [Depends(owner)]
 _PROBLEMS = problems(400, 401, 403, 404, 409, 413, 422, 503)
 
 
@@ -157,13 +169,18 @@ async def list_published(slug: KnownSlug, studio: TheStudio, published: ThePubli
     return {"published": [_item(said) for said in published.of(room.slug)], "broadcasts": past}
 
 
-@router.post("/statements", status_code=201, response_model=PublishedItem, responses=_PROBLEMS)
+@router.post(
+    "/statements",
+    status_code=201,
+    response_model=PublishedItem,
+    dependencies=_OWNS,
+    responses=_PROBLEMS,
+)
 async def publish_statement(
     slug: KnownSlug,
     body: NewStatement,
     studio: TheStudio,
     published: ThePublished,
-    actor: IsConductor,
     response: Response,
 ) -> dict[str, Any]:
     """Publishes a statement, for ever. For the room's owner and operators. 200 when it was published by an
@@ -176,16 +193,21 @@ async def publish_statement(
         body.link or "",
         body.broadcast or "",
     )
-    return await _publish(slug, wish, studio, published, actor, response)
+    return await _publish(slug, wish, studio, published, response)
 
 
-@router.post("/corrections", status_code=201, response_model=PublishedItem, responses=_PROBLEMS)
+@router.post(
+    "/corrections",
+    status_code=201,
+    response_model=PublishedItem,
+    dependencies=_OWNS,
+    responses=_PROBLEMS,
+)
 async def publish_correction(
     slug: KnownSlug,
     body: NewCorrection,
     studio: TheStudio,
     published: ThePublished,
-    actor: IsConductor,
     response: Response,
 ) -> dict[str, Any]:
     """Publishes a correction, for ever; what it corrects stays as it is. For the room's owner and operators.
@@ -199,16 +221,12 @@ async def publish_correction(
         body.position,
         body.entry,
     )
-    return await _publish(slug, wish, studio, published, actor, response)
+    return await _publish(slug, wish, studio, published, response)
 
 
 async def _publish(
-    slug: str, wish: Wish, studio: TheStudio, published: Published, actor: Actor, response: Response
+    slug: str, wish: Wish, studio: Studio, published: Published, response: Response
 ) -> dict[str, Any]:
-    if actor.kind == "ticket":
-        raise Forbidden(
-            "For the owner only", "The room's owner and the operator may publish what stays for ever."
-        )
     done = await published.publish(studio.room(slug), wish)
     if not done.new:
         response.status_code = 200
