@@ -84,9 +84,7 @@ async def test_both_stand_in_the_record_and_what_they_correct_stays(tmp_path: Pa
             "Clara Weiss",
             "I said 400.\n\nNot 40.",
         )
-        first = await publish(
-            house, "corrections", was="40", now="400", broadcast=broadcast, position=724
-        )
+        first = await publish(house, "corrections", was="40", now="400", broadcast=broadcast, position=724)
         second = await publish(house, "corrections", was="Weiss", now="Weiß", entry=said["seq"])
         verdict = await record(house, second["seq"] + 1)
         assert verdict.ok, verdict.reason
@@ -154,5 +152,8 @@ async def test_pages_show_them_and_nothing_in_them_is_markup(tmp_path: Path) -> 
             assert f'href="/r/{SLUG}/replay/{broadcast}/#t=61"' in page
             assert f'href="/r/{SLUG}/record?lang={lang}"' in page
         of = msgspec.json.decode(shown["published.json"], type=OfBroadcasts).broadcasts
-        assert [(one.kind, one.position) for one in of[broadcast]] == [("statement", None), ("correction", 61)]
+        assert [(one.kind, one.position) for one in of[broadcast]] == [
+            ("statement", None),
+            ("correction", 61),
+        ]
         assert json.loads(shown["state.json"]).get("published") is None

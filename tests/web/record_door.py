@@ -15,7 +15,7 @@ import msgspec
 from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parent / "archive", HERE.parent / "edge", HERE.parent / "rooms"):
+for folder in (HERE, HERE.parent / "archive", HERE.parent / "edge"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

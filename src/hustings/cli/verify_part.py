@@ -1,5 +1,5 @@
-"""`hustings verify` for a part of a recording: a clip, or one segment. What the record vouches for is one hash
-over all segments; that these few are among them is proved without the others (docs/record.md, Proofs)."""
+"""`hustings verify` for a part of a recording: a clip, or one segment. What the record vouches for is one
+hash over all segments; that these few are among them is proved without the others (docs/record.md)."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ class _Proof(_CutFrom, kw_only=True):
     segments: int
 
 
-def clip_or_proof(
-    path: Path, data: bytes, key: str, record: str, whole: tuple[Found, Path] | None
-) -> Found:
+def clip_or_proof(path: Path, data: bytes, key: str, record: str, whole: tuple[Found, Path] | None) -> Found:
     """`data`: a clip.json, or the proof of a segment; what it speaks of lies beside `path`. `record`: a file
     or address, or ""; `whole`: what was found in the folder of the recording. Raises Unreadable."""
     try:
@@ -175,7 +173,9 @@ def _in_record(found: Found, path: Path, clip: _Clip, key: str, record: str) -> 
         return found.bad("begins_at", "the record says that the broadcast began at another time")
     for file in clip.files:
         if file.tree is None:
-            raise Unreadable(f"{path} is from before the end of the broadcast, without proofs; fetch it anew.")
+            raise Unreadable(
+                f"{path} is from before the end of the broadcast, without proofs; fetch it anew."
+            )
         for segment in file.cut_from:
             if why := _unproved(segment, file.tree, said):
                 return found.bad(segment.file, why)
@@ -205,7 +205,6 @@ def _other_time(clip: _Clip, live_since: str) -> bool:
 
 def _made_of_them(folder: Path, clip: _Clip, file: _File) -> tuple[str, str]:
     """Why a file is not made of its segments, and where that shows; "", "missing": a segment is not here."""
-    kind = Path(file.name).suffix[1:]
     try:
         cut = read_cut(f"{clip.first}-{clip.last}")
     except BadCut as error:
@@ -224,9 +223,13 @@ def _made_of_them(folder: Path, clip: _Clip, file: _File) -> tuple[str, str]:
         if not _is(folder / each.file, each):
             return "its bytes are not those that clip.json names", each.file
         segments.append(Segment(int(match[2]), each.media_time, each.samples, each.bytes, each.sha256))
-    return ("", "") if _same(folder, clip, file, cut, segments, file.tree) else (
-        "it is not what its segments make",
-        file.name,
+    return (
+        ("", "")
+        if _same(folder, clip, file, cut, segments, file.tree)
+        else (
+            "it is not what its segments make",
+            file.name,
+        )
     )
 
 

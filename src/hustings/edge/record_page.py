@@ -1,6 +1,6 @@
-"""The page that explains a room's public record: /r/{slug}/record, and /r/{slug}/record/{n} for what was before
-entry n. Filled from the record itself, so it shows nothing that is not in it; every text of an entry is
-escaped. Pure: lines in, values out. The words are the template's pieces (studio/templates/record.html).
+"""The page that explains a room's public record: /r/{slug}/record, and /r/{slug}/record/{n} for what was
+before entry n. Filled from the record itself, so it shows nothing that is not in it; every text of an entry
+is escaped. Pure: lines in, values out. The words are the template's pieces (studio/templates/record.html).
 
 Bounded: an entry page shows ENTRIES entries at most, and of the audience's minutes MINUTES a broadcast.
 """
@@ -130,8 +130,8 @@ def values(taken: Taken, head: Mapping[str, Any], template: bytes, lang: str) ->
             for each in several
         ],
         "entries": "".join(told.groups()),
-        "earlier": [{"next": str(taken.first)}] if taken.first > 0 else [],
-        "newest": [{}] if taken.before < taken.count else [],
+        "earlier": [{"slug": html.escape(taken.room), "next": str(taken.first)}] if taken.first > 0 else [],
+        "newest": [{"slug": html.escape(taken.room)}] if taken.before < taken.count else [],
     }
 
 
@@ -149,6 +149,9 @@ class _Told:
         if piece is None:
             return ""
         return fill(piece, {"slug": html.escape(self._taken.room), **places}).decode()
+
+    def _tenths(self, number: float) -> str:
+        return f"{number:.1f}".replace(".", "," if self._lang == "de" else ".")
 
     def groups(self) -> list[str]:
         """The broadcasts, newest first; what happened in each in its order."""
@@ -196,7 +199,7 @@ class _Told:
     def _says(self, entry: Entry, planned: str) -> str:
         kind, data = str(entry["kind"]), entry["data"]
         if kind == "live" and planned:
-            data = {**data, "late": f"{seconds_between(planned, entry['at']):.1f}"}
+            data = {**data, "late": self._tenths(seconds_between(planned, entry["at"]))}
         name = next((n for n in _names(kind, data) if n in self._pieces), None)
         if name is None:
             raw = json.dumps(data, ensure_ascii=False, sort_keys=True)
@@ -214,7 +217,7 @@ class _Told:
             places["role"] = self._fill(f"say_role_{data['role']}") or html.escape(str(data["role"]))
         if isinstance(net := data.get("net"), dict):
             places["peak"], places["unique"] = str(net["peak"]), str(net["unique"])
-            places["hours"] = f"{net['seconds'] / 3600:.1f}"
+            places["hours"] = self._tenths(net["seconds"] / 3600)
         if isinstance(data.get("milliseconds"), int):
             places["length"] = duration(data["milliseconds"] / 1000)
         return places
@@ -279,7 +282,9 @@ class _Told:
         net = total["net"] if total is not None else {}
         most = max(n for _, n in minutes) or 1
         step = _WIDE / max(1, len(minutes) - 1)
-        points = [f"{i * step:.1f} {_TALL - 2 - n / most * (_TALL - 6):.1f}" for i, (_, n) in enumerate(minutes)]
+        points = [
+            f"{i * step:.1f} {_TALL - 2 - n / most * (_TALL - 6):.1f}" for i, (_, n) in enumerate(minutes)
+        ]
         rows = "".join(
             self._fill("curve_row", at=html.escape(at), clock=clock(at), n=str(n)) for at, n in minutes
         )
@@ -287,7 +292,7 @@ class _Told:
             "curve",
             peak=str(net.get("peak", most)),
             unique=str(net.get("unique", "–")),
-            hours=f"{net['seconds'] / 3600:.1f}" if "seconds" in net else "–",
+            hours=self._tenths(net["seconds"] / 3600) if "seconds" in net else "–",
             path=f"M0 {_TALL}L{'L'.join(points)}L{_WIDE} {_TALL}Z",
             rows=rows,
         )

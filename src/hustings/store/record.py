@@ -89,9 +89,7 @@ class RecordStore:
         async with reading(self._engine) as connection:
             return [line.encode() for line in (await connection.execute(query)).scalars()]
 
-    async def of_kinds(
-        self, kinds: Sequence[str], *, slug: str = "", first: int = 0
-    ) -> list[dict[str, Any]]:
+    async def of_kinds(self, kinds: Sequence[str], *, slug: str = "", first: int = 0) -> list[dict[str, Any]]:
         """Entries (their members) of these kinds, from number `first` on, in order; of all rooms without
         `slug`."""
         # No text can hold this: its quotation marks have backslashes before them.

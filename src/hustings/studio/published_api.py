@@ -1,4 +1,4 @@
-"""Statements and corrections, for hosts. Under /api. What is published stands in the public record for ever."""
+"""Statements and corrections, for hosts. Under /api. What is published stands in the record for ever."""
 
 from __future__ import annotations
 

@@ -253,8 +253,6 @@ class Records:
         return copy
 
 
-
-
 def _measure(path: Path) -> _Copy:
     """The whole lines of the file there is."""
     copy = _Copy()

@@ -100,7 +100,9 @@ def evening(
         Fact("talk_time", ended, {**of, "speakers": speakers}),
         Fact("ended", ended, {**of, "reason": "ended"}),
         Fact(
-            "audience_total", ended + 130, {**of, "milliseconds": 60_000 * minutes, "minutes": 0, "net": summed}
+            "audience_total",
+            ended + 130,
+            {**of, "milliseconds": 60_000 * minutes, "minutes": 0, "net": summed},
         ),
         Fact(
             "recording",
@@ -135,11 +137,15 @@ def story() -> list[Fact]:
     }
     wrong: dict[str, Json] = {"id": "c1", "was": "40 flats", "now": "400 flats", "broadcast": FIRST_EVENING}
     return [
-        Fact("created", AT - 2 * WEEK + 1, {"title": "The new library", "scheduled": moment(AT - WEEK + 3600)}),
+        Fact(
+            "created", AT - 2 * WEEK + 1, {"title": "The new library", "scheduled": moment(AT - WEEK + 3600)}
+        ),
         Fact("invitation", AT - 10 * 86_400, {**who, "role": "speaker", "state": "offered"}),
         Fact("invitation", AT - 9 * 86_400, {**who, "state": "accepted"}),
         Fact(
-            "invitation", AT - 9 * 86_400, {**who, "word": "With pleasure; bring the plans.", "proposed": None}
+            "invitation",
+            AT - 9 * 86_400,
+            {**who, "word": "With pleasure; bring the plans.", "proposed": None},
         ),
         *evening(FIRST_EVENING, AT - WEEK + 3600, listeners=212),
         Fact("key", AT - 3 * 86_400, key),
