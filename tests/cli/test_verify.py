@@ -247,8 +247,8 @@ def _same_facts(before: bytes, after: bytes, name: str) -> bool:
 
 
 def _claims(facts: dict[str, Json]) -> str:
-    known = ("slug", "broadcast", "from", "to", "begins_at", "files", "name", "sha256", "bytes", "tree")
-    known += ("cut_from", "file", "leaf", "path", "codec", "segments")
+    known = {"slug", "broadcast", "from", "to", "begins_at", "files", "name", "sha256", "bytes", "tree"}
+    known |= {"cut_from", "file", "leaf", "path", "codec", "segments"}
 
     def kept_of(value: Json) -> Json:
         if isinstance(value, dict):

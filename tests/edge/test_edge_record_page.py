@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -24,11 +25,15 @@ from record_story import (
     signed,
     story,
 )
+from recording_folder import BROADCAST
 from test_edge_clips import HTML, _Elements, publish
-from test_edge_replay import Door
+from test_edge_replay import NAMED, Door
 
+from hustings.archive.index import write_index
+from hustings.archive.record_facts import segments_root
 from hustings.bus.messages import Page, RoomPublic
 from hustings.edge.record_page import ENTRIES, take, values
+from hustings.rooms.merkle import proved_root
 from hustings.rooms.record import Json, line_hash
 from hustings.rooms.record_entries import Fact
 from hustings.studio.assets import Assets
@@ -198,3 +203,25 @@ def test_memory_is_bounded_however_long_the_record() -> None:
     shown = values(taken, json.loads(record.head), template, "en")
     assert isinstance(shown["entries"], str)
     assert len(shown["entries"]) < 200_000
+
+
+async def test_every_segment_has_a_proof_once_the_recording_is_over(door: Door) -> None:
+    recording = door.record()
+    index = write_index(recording.folder)
+    await door.house.room("ended", slug=SLUG, broadcast_id=BROADCAST)
+    for codec in ("opus", "aac"):
+        leaves = index.codecs[codec].segments
+        root = segments_root(index, codec)
+        for segment in leaves:
+            answer = await door.ask(f"{NAMED}proof/{codec}/{segment.number}.json")
+            assert answer.status == 200
+            proof = answer.json()
+            path = [bytes.fromhex(each) for each in proof["path"]]
+            assert proved_root(bytes.fromhex(segment.sha256), proof["leaf"], len(leaves), path) == root
+            data = (await door.ask(f"{NAMED}{proof['file']}")).body
+            assert hashlib.sha256(data).hexdigest() == proof["sha256"]
+    for nothing in ("opus/999.json", "flac/0.json", "opus/x.json", "opus/0"):
+        assert (await door.ask(f"{NAMED}proof/{nothing}")).status == 404
+    door.record(over=False)
+    door.house.clock.advance(3600.0)
+    assert (await door.ask(f"{NAMED}proof/opus/0.json")).status == 409, "nobody has signed for it yet"

@@ -103,7 +103,7 @@ def test_whatever_fits_into_the_bounds_fits_into_a_line(one: str, other: str, st
     if statement:
         wish = PublishStatement("s" * 32, one[:80], other * 99, AT, "https://" + "x" * 492, BROADCAST)
     longest = {"text": MAX_STATEMENT, "was": MAX_CORRECTION, "now": MAX_CORRECTION}
-    wish = replace(wish, **{k: getattr(wish, k)[:n] for k, n in longest.items() if hasattr(wish, k)})  # type: ignore[arg-type]
+    wish = replace(wish, **{k: getattr(wish, k)[:n] for k, n in longest.items() if hasattr(wish, k)})
     try:
         fact = decide([], wish, Subject(lasted=1.0, kind="ended"))
     except RoomError as error:

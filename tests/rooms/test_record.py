@@ -40,7 +40,8 @@ def lines_of(room: str = "town-hall", signer: Signer = ONE, count: int = 6) -> l
     lines: list[bytes] = []
     prev = FIRST
     for seq in range(count):
-        kind, data = SAID[seq % len(SAID)] if seq else ("key", {"key": signer.public})
+        first: tuple[str, dict[str, Json]] = ("key", {"key": signer.public})
+        kind, data = SAID[seq % len(SAID)] if seq else first
         line = entry_line(room=room, seq=seq, prev=prev, at=AT + seq, kind=kind, data=data, sign=signer.sign)
         lines.append(line)
         prev = line_hash(line)
