@@ -69,12 +69,14 @@ RIGHTS = {
         PUT /api/rooms/{slug}/hold, DELETE /api/rooms/{slug}/hold,
         GET /api/rooms/{slug}/downloads, POST /api/rooms/{slug}/downloads, GET /api/rooms/{slug}/recordings,
         GET /api/rooms/{slug}/recordings/{broadcast}/edits,
-        GET /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/{file}
+        GET /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/{file},
+        GET /api/rooms/{slug}/published
     """,
     OWNER: """
         DELETE /api/rooms/{slug}/recordings/{broadcast}, POST /api/rooms/{slug}/recordings/{broadcast}/edits,
         POST /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/publish,
-        DELETE /api/rooms/{slug}/recordings/{broadcast}/edits/{number}
+        DELETE /api/rooms/{slug}/recordings/{broadcast}/edits/{number},
+        POST /api/rooms/{slug}/statements, POST /api/rooms/{slug}/corrections
     """,
     GUEST: """
         POST /api/rooms/{slug}/me, POST /api/rooms/{slug}/me/answer, POST /api/rooms/{slug}/me/word,

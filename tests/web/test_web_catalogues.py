@@ -13,6 +13,19 @@ from hustings.edge.static import EXCERPTS
 PACKAGE = Path(hustings.__file__).parent
 LANGUAGES = ("de", "en")
 RECORDING = ("on", "off_record", "off")
+SAID = """
+    role.host role.cohost role.speaker role.listener key key.was created created.scheduled plan
+    plan.scheduled cancelled scheduled_again invitation invitation.offered invitation.seen
+    invitation.accepted invitation.declined invitation.withdrawn invitation.expired invitation.word
+    invitation.proposed doors_opened doors_opened.planned on_stage.agreed on_stage.not_agreed
+    consent.agreed consent.not_agreed first_speaker live live.late first_sound incident
+    incident.studio_restarted incident.stage_restarted incident.edge_restarted incident.bus_lost
+    incident.edge_widened incident.edge_refusing incident.recording_failing chapter off_record
+    on_record paused resumed taken_up talk_time ended recording.whole recording.not_whole
+    recording_deleted recording_deleted.host recording_deleted.retention recording_deleted.take_down
+    statement correction audience_total audience_replay
+"""
+"""Entries of a public record, as its page tells them: record.say.{kind}, perhaps with what it is about."""
 COMPOSED = {
     # Keys that pages and scripts put together: their beginnings.
     "status.": ("scheduled", "open", "live", "paused", "ended", "cancelled"),
@@ -47,6 +60,11 @@ COMPOSED = {
         *("whole_from_at", "whole_to_at", "cuts.one", "cuts.other"),
         *(f"why.{why}" for why in ("least", "many", "nobody", "removing")),
         *(f"remove_{what}" for what in ("at_once", "instead", "deleted", "others")),
+    ),
+    "record.": (
+        *(f"say.{kind}" for kind in SAID.split()),
+        *(f"bad.{why}" for why in ("end", "empty", "line", "seq", "room", "prev", "key", "sig", "head")),
+        *(f"proves{what}_{n}" for what in ("", "_not") for n in (1, 2, 3)),
     ),
     "clip.": tuple(f"{end}{what}" for end in ("begin", "end") for what in ("", "s", "_earlier", "_later")),
     "error.": tuple(

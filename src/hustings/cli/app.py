@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hustings import __version__
+from hustings.cli import publish
 from hustings.cli.errors import exit_code
 from hustings.errors import UsageError
 
@@ -339,6 +340,10 @@ def listen(
     show(heard, json, *heard)
 
 
+app.command()(publish.statement)
+app.command()(publish.correct)
+
+
 @app.command()
 def key(
     data: Data = None,
@@ -365,15 +370,15 @@ def verify(
         str,
         typer.Argument(
             metavar="FILE_OR_ADDRESS",
-            help="A room's address, a record.jsonl, a recording's folder, or a clip.json.",
+            help="A room's address, a record.jsonl, a recording's folder, a clip.json, a segment's proof.",
         ),
     ],
     key: Annotated[
         str, typer.Option("--key", metavar="BASE64", help="The server's public key, known from elsewhere.")
     ] = "",
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="The record a recording is to be in.")
-    ] = None,
+        str, typer.Option("--record", metavar="FILE_OR_ADDRESS", help="The record that vouches for it.")
+    ] = "",
     recording: Annotated[
         Path | None, typer.Option("--recording", metavar="DIR", help="The recording a clip is to be of.")
     ] = None,

@@ -347,6 +347,8 @@ class Edge:
             connection.reply(self._page(request, ""))
         elif path == b"/feed.xml":
             connection.reply(self._file(request, "@", b"feed.xml"))
+        elif path == b"/.well-known/hustings-key":
+            connection.reply(self._file(request, "@", b"hustings-key"))
         elif path.startswith(b"/h/"):
             host, _, name = path[3:].partition(b"/")
             connection.reply(self._file(request, "@" + host.decode("latin-1"), name))

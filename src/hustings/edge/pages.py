@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from hustings.archive.about import OfRoom
+from hustings.archive.said import OfBroadcasts, SaidOf
 from hustings.bus.messages import UNDECODABLE, Page, RoomPublic
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply
 
@@ -141,6 +142,7 @@ FILES: dict[bytes, tuple[str, bool, Headers]] = {
     b"calendar.ics": ("text/calendar; charset=utf-8", True, (*_FILE_CACHE, *_NO_PAGE)),
     b"feed.xml": ("application/rss+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"feed.atom": ("application/atom+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"hustings-key": ("application/json", False, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"qr.svg": ("image/svg+xml", True, (*_FILE_CACHE, *_NO_PAGE)),
     # Its address has the content's hash in it.
     b"cover.webp": ("image/webp", False, (("Cache-Control", "public, max-age=86400"), *_NO_PAGE)),
@@ -159,6 +161,8 @@ class RoomPages:
         self._made: dict[str, Resource] = {}
         self.recordings = _recordings(room)
         """What the studio lets us say of the room's recordings; None: there are none."""
+        self.said = _said(room)
+        """Statements and corrections, by broadcast."""
         same_policy = before is not None and before._studio == self._studio
         for key, page in room.pages.items():
             if (
@@ -216,6 +220,14 @@ def _recordings(room: RoomPublic) -> OfRoom | None:
         return msgspec.json.decode(page.body, type=OfRoom) if page is not None else None
     except UNDECODABLE:
         return None
+
+
+def _said(room: RoomPublic) -> dict[str, list[SaidOf]]:
+    page = room.pages.get("published.json")
+    try:
+        return msgspec.json.decode(page.body, type=OfBroadcasts).broadcasts if page is not None else {}
+    except UNDECODABLE:
+        return {}
 
 
 def _studio_origin(room: RoomPublic) -> str:

@@ -33,6 +33,7 @@ from hustings.archive.made import (
     read_made,
 )
 from hustings.archive.playlist import index_playlist, media_playlist, silence
+from hustings.archive.proofs import Proofs
 from hustings.archive.tombstone import TOMBSTONE_NAME, encode_tombstone
 from hustings.archive.virtual import MAX_INIT_BYTES, VirtualFile, plain_file, program_m4a, program_opus
 from hustings.archive.withheld import Withheld
@@ -67,6 +68,7 @@ _KNOWN: Final = re.compile(
     rb"(?:index\.m3u8|(?:opus|aac)\.m3u8|(?:opus|aac)/(?:init\.mp4|(?:silence-)?[0-9]{1,12}\.m4s)"
     rb"|program\.(?:m4a|opus)|tracks/[A-Za-z0-9_-]{1,64}(?:\.[0-9]{1,6}){1,2}\.opus|made/[a-z]{1,16}\.[a-z0-9]{1,8}"
     rb"|clip/[0-9]{1,9}-[0-9]{1,9}\.(?:m4a|opus|json)"
+    rb"|proof/(?:opus|aac)/[0-9]{1,12}\.json"
     rb"|everything\.zip|(?:about|peaks|timeline|downloads|deleted)\.json)"
     rb"|recordings(?:/[0-9]{8}T[0-9]{6}-[0-9a-f]{6})?\.json"
 )
@@ -359,6 +361,8 @@ def _find(recorded: Recorded, names: list[str], *, named: bool) -> Found | None:
             return _track(recorded, f"tracks/{name}", named=named)
         case ["made", name]:
             return _made(recorded, name, named=named)
+        case ["proof", codec, name]:
+            return _proof(recorded, codec, int(name.removesuffix(".json")), text)
         case [codec, name] if codec in CODECS:
             return _media(recorded, codec, name, named=named)
     return None
@@ -438,6 +442,16 @@ def _made(recorded: Recorded, name: str, *, named: bool) -> Found | None:
             file = plain_file(recorded.files, f"made/{name}")
             return _long(recorded, name, MADE_TYPES[kind], file, named=named)
     return None
+
+
+def _proof(recorded: Recorded, codec: str, number: int, headers: Headers) -> Found | None:
+    """That a segment is of this recording (docs/record.md, Proofs)."""
+    if not recorded.over:
+        return _not_over("until then nobody has signed for its segments.")
+    found = Proofs(recorded.index, codec).whole(number) if codec in recorded.index.codecs else None
+    if found is None:
+        return None
+    return Resource("application/json", json.dumps(found).encode(), headers, compress=True)
 
 
 def _everything(recorded: Recorded) -> Found:

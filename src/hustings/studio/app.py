@@ -24,6 +24,7 @@ from hustings.studio import (
     pages,
     passes,
     problems,
+    published_api,
     questions_api,
     recordings_api,
     speaker_socket,
@@ -81,6 +82,7 @@ def create_app(
     app.include_router(downloads_api.router)
     app.include_router(recordings_api.router)
     app.include_router(edits_api.router)
+    app.include_router(published_api.router)
     app.include_router(host_pages.router)
     app.include_router(whip.router)
     app.include_router(speaker_socket.router)

@@ -49,7 +49,7 @@ from hustings.store.jobs import Jobs
 from hustings.store.migrations import upgrade
 from hustings.store.questions import QuestionStore
 from hustings.store.record import RecordStore
-from hustings.store.server_key import former_key, server_key
+from hustings.store.server_key import former_key, former_public, server_key
 from hustings.store.starts import StartStore
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
@@ -70,8 +70,10 @@ from hustings.studio.i18n import load_texts
 from hustings.studio.lateness import watch_loop
 from hustings.studio.listeners import Listeners, accepts
 from hustings.studio.podcasts import Podcasts
+from hustings.studio.published import Published
 from hustings.studio.publisher import Publisher
 from hustings.studio.record import Records
+from hustings.studio.record_pages import RecordPages
 from hustings.studio.renderer import Renderer
 from hustings.studio.replays import Replays
 from hustings.studio.room_files import RoomFiles
@@ -195,7 +197,7 @@ async def studio_app(
         publisher.add(RoomFiles(Covers(settings.data / "covers"), urls, clock).of)
         publisher.add(Holds(settings.data / "hold").pages)
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
-        records = await _records(bus, engine, studio, publisher)
+        records, published = await _records(bus, engine, studio, publisher, renderer)
         audience = await _audience(bus, engine, studio, publisher, records)
         starts = await _starts(bus, engine, studio, publisher, records)
         talk_times = TalkTimes(studio.board, store)
@@ -208,6 +210,7 @@ async def studio_app(
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
+        app.state.published = published
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
@@ -253,8 +256,10 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
 
 
-async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher) -> Records:
-    """Every room's public record."""
+async def _records(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, renderer: Renderer
+) -> tuple[Records, Published]:
+    """Every room's public record, and what hosts publish in it."""
     data = studio.settings.data
     signer = Signer(server_key(data))
     store = RecordStore(engine, signer, lambda public: _former(data, public))
@@ -262,9 +267,13 @@ async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Pub
     studio.also.append(records.also)
     studio.on_events(records.committed)
     publisher.add(records.pages)
+    published = Published(store, studio.store, studio.board, studio.clock, records)
+    await published.load()
+    publisher.add(published.pages)
+    publisher.add_lists(RecordPages(renderer, signer.public, former_public(data)).pages)
     await bus.subscribe(subjects.RECORDING_READY, RecordingReady, records.recording_ready)
     await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, records.recording_deleted)
-    return records
+    return records, published
 
 
 async def _audience(

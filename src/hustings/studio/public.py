@@ -75,6 +75,7 @@ def room_view(room: Room, board: Board, urls: Urls, now: float, request_base: st
         recording=recording(room),
         replay=replay,
         start=board.start(room),
+        published=board.published(room.slug),
         kept_until=utc(kept_until(replay.ended, details.keep_days, board.keep_days)) if replay else "",
     )
 
