@@ -13,7 +13,7 @@ import numpy as np
 
 from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Samples, silence
 from hustings.audio.limiter import Limiter
-from hustings.audio.loudness import Leveller
+from hustings.audio.loudness import Leveller, ramp
 from hustings.audio.opus import OpusEncoder
 from hustings.bus.messages import Place, Role, SeatReport, TimedEvent, Way
 from hustings.errors import Refused
@@ -37,7 +37,6 @@ FAR_HOLDS = 10.0
 """Seconds for which a receiver's report of its loss is believed."""
 LATE_START = 0.5
 """Seconds after `live_since` within which going live still begins at media_time 0."""
-_RAMP = (np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +315,7 @@ class BroadcastEngine:
             if connected != seat.connected or speaking != seat.speaking:
                 self._note(seat, connected, speaking)
         frames = frames[: len(heard)]
-        Seat.level_and_mute(heard, frames)
+        Seat.level_and_mute(heard, frames, self._leveller)
         asides = {seat.aside for seat in seated} | {ear.now.partner for ear in self._ears.values()}
         voices: dict[str, Samples] = {}
         for seat, frame in zip(heard, frames, strict=True):
@@ -342,8 +341,7 @@ class BroadcastEngine:
         levelled = self._leveller.process(total, any(seat.speaking for seat in seats))
         after = self._leveller.gain_db
         if levelled is not total:
-            low, high = 10.0 ** (before / 20.0), 10.0 ** (after / 20.0)
-            frames *= np.float32(low) + np.float32(high - low) * _RAMP
+            frames *= ramp(10.0 ** (before / 20.0), 10.0 ** (after / 20.0))
         return levelled, self._limiter.process(levelled)
 
     def _encode_returns(
