@@ -64,6 +64,8 @@ class Sessions:
         self._clock = clock
         self.sockets = SocketPeers(clock)
         self._sessions: dict[str, Session] = {}
+        self._some = asyncio.Event()
+        """There are sessions."""
         self._answering = 0
         self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
@@ -111,6 +113,7 @@ class Sessions:
                 session.peer.close()
                 raise
         self._sessions[session.session_id] = session
+        self._some.set()
         if isinstance(session.peer, SocketPeer):
             self.sockets.add(session.session_id, session.peer)
         _sessions.labels(session.kind).inc()
@@ -227,8 +230,11 @@ class Sessions:
             self._close(replaced, "replaced")
 
     async def watch(self) -> None:
-        """Looks again and again until cancelled."""
+        """Looks again and again, while there are sessions, until cancelled."""
         while True:
+            if not self._sessions:
+                self._some.clear()
+                await self._some.wait()
             await asyncio.sleep(LOOK_INTERVAL)
             await self.look()
 
