@@ -59,12 +59,10 @@ class AacEncoder:
         rest = joined[whole:]
         self._pending = [rest] if rest.shape[0] else []
         self._pending_samples = rest.shape[0]
-        units: list[bytes] = []
-        for start in range(0, whole, UNIT_SAMPLES):
-            units += self._encode_unit(joined[start : start + UNIT_SAMPLES])
-        return units
+        return self._encode(joined[:whole])
 
-    def _encode_unit(self, samples: Samples) -> list[bytes]:
+    def _encode(self, samples: Samples) -> list[bytes]:
+        """Whole units at once: PyAV cuts them, which is cheaper than to come with each by itself."""
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="fltp", layout="mono")
         frame.sample_rate = SAMPLE_RATE
         frame.pts = self._position

@@ -328,10 +328,13 @@ class BroadcastEngine:
     def _seated(self) -> list[Seat]:
         """All with a session, those for the mix first; decides who is on air in this tick."""
         seated = [seat for seat in self._seats.values() if seat.session_id]
+        away = 0
         for seat in seated:
             was, seat.on_air = seat.on_air, places.on_air(seat, self._seats)
             seat.moved = was != seat.on_air
-        seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
+            away += not (seat.on_air or seat.moved)
+        if away:
+            seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
         return seated
 
     def _mix(self, seats: list[Seat], frames: np.ndarray) -> tuple[Frame, Frame]:
@@ -389,8 +392,10 @@ class BroadcastEngine:
             seat = session.seat
             if seat is None or not session.returns:
                 continue
-            wanted = places.hears(seat, self._seats, self.live)
             ear = self._ears.get(session_id)
+            if ear is not None and ear.plain and seat.place == "stage" and not (seat.aside or seat.moved):
+                continue  # hears the mix, as before
+            wanted = places.hears(seat, self._seats, self.live)
             if ear is None:
                 ear = self._ears[session_id] = places.Ear(wanted)
             feed = ear.feed(wanted, voices, seat.moved)

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import Counter
 
 from hustings.audio.aac import AacEncoder
+from hustings.audio.frame import Samples
 from hustings.bus.messages import Codec, MediaChunk
 from hustings.cmaf.chunker import Chunk, Chunker
 from hustings.cmaf.init_segment import init_segment
@@ -81,6 +82,8 @@ class Packager:
         self._opus: Chunker | None = None
         self._aac: Chunker | None = None
         self._encoder: AacEncoder | None = None
+        self._samples: list[Samples] = []
+        """For the AAC encoder, which gets them when a chunk may be complete."""
         self._unwanted_units = 0
 
     def push(self, frame: ProgramFrame) -> list[MediaChunk]:
@@ -101,6 +104,7 @@ class Packager:
         if self._opus is not None:
             chunks += self._messages("opus", self._opus.flush())
         if self._aac is not None and self._encoder is not None:
+            chunks += self._encode_aac(self._encoder)
             for unit in self._encoder.flush():
                 chunks += self._push_unit(unit)
             chunks += self._messages("aac", self._aac.flush())
@@ -115,6 +119,7 @@ class Packager:
         self._opus = Chunker("opus", first, self._epoch)
         self._aac = Chunker("aac", first, self._epoch)
         self._encoder = None
+        self._samples.clear()
 
     def _push_opus(self, frame: ProgramFrame) -> list[MediaChunk]:
         assert self._opus is not None
@@ -133,9 +138,15 @@ class Packager:
             samples = samples[start:]
             self._encoder = AacEncoder(self._aac_bitrate)
             self._unwanted_units = self._encoder.priming
+        self._samples.append(samples)
+        return self._encode_aac(self._encoder) if completes_chunk(frame.media_time) else []
+
+    def _encode_aac(self, encoder: AacEncoder) -> list[MediaChunk]:
         chunks: list[MediaChunk] = []
-        for unit in self._encoder.encode(samples):
-            chunks += self._push_unit(unit)
+        if self._samples:
+            for unit in encoder.encode(np.concatenate(self._samples)):
+                chunks += self._push_unit(unit)
+            self._samples.clear()
         return chunks
 
     def _push_unit(self, unit: bytes) -> list[MediaChunk]:
