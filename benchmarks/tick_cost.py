@@ -1,9 +1,10 @@
 """What one tick of the stage costs, without network, threads or other processes, in microseconds.
 
-Run: .venv/bin/python benchmarks/tick_cost.py [--speakers 13] [--talking 3] [--seconds 20] [--profile] [--json]
+Run: .venv/bin/python benchmarks/tick_cost.py [--speakers 13] [--talking 3] [--seconds 20] [--profile]
+[--json]
 
-A `BroadcastEngine` under a clock of its own gets the packets that `stage_load.py` sends (the same voices, 50 a
-second and speaker) and runs its ticks back to back. Shown are the CPU time of a tick with its packets, of
+A `BroadcastEngine` under a clock of its own gets the packets that `stage_load.py` sends (the same voices, 50
+a second and speaker) and runs its ticks back to back. Shown are the CPU time of a tick with its packets, of
 this what libopus itself takes, and what packaging a frame takes, which the stage does in another thread.
 `--profile`: Python's profile of it; its own cost makes small functions look dearer than they are.
 """
@@ -47,7 +48,9 @@ class Timed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--speakers", type=int, default=13)
     parser.add_argument("--talking", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0)

@@ -14,9 +14,9 @@ from hustings.audio.frame import SAMPLE_RATE, Samples
 
 UNIT_SAMPLES: Final = 1024
 _OPTIONS: Final = {"aac_coder": "fast", "aac_tns": "0"}
-"""FFmpeg's default, "twoloop" with TNS, takes half as much time again and more, and is worse at every bit rate
-from 48 kbit/s up: 6 to 14 dB less signal to noise, more noise over the masking threshold, peaks up to
-0.3 dB higher (docs/stage.md says how that was measured)."""
+"""FFmpeg's default, "twoloop" with TNS, takes half as much time again and more, and is worse at every bit
+rate from 48 kbit/s up: 6 to 14 dB less signal to noise, more noise over the masking threshold, peaks up to
+0.3 dB higher (docs/stage.md)."""
 
 
 class AacEncoder:

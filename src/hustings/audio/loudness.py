@@ -140,8 +140,8 @@ def _prepare() -> None:
 def _advanced(
     state: tuple[float, float, float, float], w: float, x: float, y: float, z: float
 ) -> tuple[float, float, float, float]:
-    """`state` a whole frame later; `w` to `z`: what the frame left behind. In plain numbers: a product of numpy's
-    would take five times as long for so few."""
+    """`state` a whole frame later; `w` to `z`: what the frame left behind. In plain numbers: for so few a
+    product of numpy's takes five times as long."""
     a, b, c, d = state
     (aw, ax, ay, az), (bw, bx, by, bz), (cw, cx, cy, cz), (dw, dx, dy, dz) = KWeighting._frame
     return (
@@ -220,10 +220,10 @@ class Loudness:
 class Leveller:
     """Bring one stream slowly to `target_lufs` (short-term), without pumping.
 
-    Loudness is measured before the gain, over the last 3 s *of speech*, every fifth frame; while `speaking` is
-    False both the measurement and the gain stand still. The gain moves at most `rise_db`/`fall_db` per second, stays within
-    `min_gain_db`..`max_gain_db` and runs linearly from one frame to the next, so it cannot click.
-    `enabled=False` returns the frames themselves.
+    Loudness is measured before the gain, over the last 3 s *of speech*, every fifth frame; while `speaking`
+    is False both the measurement and the gain stand still. The gain moves at most `rise_db`/`fall_db` per
+    second, stays within `min_gain_db`..`max_gain_db` and runs linearly from one frame to the next, so it
+    cannot click. `enabled=False` returns the frames themselves.
     """
 
     _SETTLE_FRAMES: Final = 20

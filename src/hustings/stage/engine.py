@@ -328,12 +328,10 @@ class BroadcastEngine:
     def _seated(self) -> list[Seat]:
         """All with a session, those for the mix first; decides who is on air in this tick."""
         seated = [seat for seat in self._seats.values() if seat.session_id]
-        away = 0
         for seat in seated:
             was, seat.on_air = seat.on_air, places.on_air(seat, self._seats)
             seat.moved = was != seat.on_air
-            away += not (seat.on_air or seat.moved)
-        if away:
+        if not all(seat.on_air or seat.moved for seat in seated):
             seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
         return seated
 

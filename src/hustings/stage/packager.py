@@ -33,8 +33,8 @@ from hustings.stage.engine import ProgramFrame
 log = structlog.get_logger()
 
 QUEUE_BATCHES = 100
-"""10 s of program that may wait for the packager, two batches of frames to a chunk; more is dropped, counted and
-becomes a gap."""
+"""10 s of program that may wait for the packager, two batches of frames to a chunk; more is dropped, counted
+and becomes a gap."""
 
 SILENT = 0.001
 """Full scale is 1; what has no louder sample (-60 dBFS) counts as silence."""
@@ -59,8 +59,8 @@ def init_segments(pre_skip: int, aac_bitrate: int) -> dict[Codec, bytes]:
 def completes_chunk(media_time: int) -> bool:
     """Whether a chunk of either codec is complete with the program frame that begins at `media_time`.
 
-    The tenth frame of a slot ends its Opus chunk; its last AAC unit goes on into the next slot, and the encoder
-    gives it out once it has the two units after it.
+    The tenth frame of a slot ends its Opus chunk; its last AAC unit goes on into the next slot, and the
+    encoder gives it out once it has the two units after it.
     """
     end = media_time + OPUS_FRAME_SAMPLES
     slot = end // CHUNK_SAMPLES
@@ -183,7 +183,7 @@ class PackagerThread:
     with the broadcast_id, after the last chunk of a broadcast.
 
     It is woken for frames that complete a chunk, not for each of fifty a second: what wakes takes the
-    interpreter away from the tick, and a coder that works on several frames in a row finds its tables in the cache.
+    interpreter away from the tick, and a coder with several frames in a row finds its tables in the cache.
     """
 
     def __init__(self, publish: Publish, finished: Callable[[str], None] = lambda _: None) -> None:

@@ -1,6 +1,6 @@
 """How late the studio's event loop is: what listeners send must not be felt by hosts and speakers.
 
-Measured where the loop waits, between one turn and the next: a studio that has nothing to do is not woken for it.
+Measured where the loop waits, between one turn and the next: a studio with nothing to do is not woken for it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _late.set(math.nan)
 
 
 class WatchedSelector(selectors.DefaultSelector):
-    """What an event loop waits in. What becomes ready while a turn goes on is late by what is left of the turn, so
-    the longest turn is the worst; or the loop is woken after its time, because the processor was another's."""
+    """What an event loop waits in. What becomes ready while a turn goes on is late by what is left of it,
+    so the longest turn is the worst; or the loop is woken late, because the processor was another's."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -410,7 +410,7 @@ class _Server(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, which makes the Date header once a second and looks ten times whether it should end."""
+        """As uvicorn's, which makes the Date header once a second, but told when to end, not looking."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), 1.0)

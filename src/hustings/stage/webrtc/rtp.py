@@ -206,7 +206,9 @@ class RtpStream:
         # The V bit claims voice; a level above -50 dBov is taken as such.
         extensions = {self.level_id: bytes((level & 0x7F | (0x80 if level < 50 else 0),))}
         return build(
-            *(self.payload_type, sequence, timestamp, self.ssrc, payload), marker=marker, extensions=extensions
+            *(self.payload_type, sequence, timestamp, self.ssrc, payload),
+            marker=marker,
+            extensions=extensions,
         )
 
     def skip(self, samples: int) -> None:
