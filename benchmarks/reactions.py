@@ -40,8 +40,9 @@ import asyncio
 import hustings.role
 hustings.role.METRICS_INTERVAL = 0.5  # so that no second of the loop's lateness is missed
 from hustings.config import Settings
+from hustings.studio.lateness import watched_loop
 from hustings.studio.main import run_studio
-asyncio.run(run_studio(Settings()))
+asyncio.run(run_studio(Settings()), loop_factory=watched_loop)
 """
 ADDRESSES = 400
 SLUG = "hall"

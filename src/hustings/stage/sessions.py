@@ -77,6 +77,8 @@ class Sessions:
         self._clock = clock
         self.sockets = SocketPeers(clock)
         self._sessions: dict[str, Session] = {}
+        self._some = asyncio.Event()
+        """There are sessions."""
         self._answering = 0
         self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
@@ -124,6 +126,7 @@ class Sessions:
                 session.peer.close()
                 raise
         self._sessions[session.session_id] = session
+        self._some.set()
         if self._counting is not None and session.kind == "egress" and isinstance(offer, CountedOffer):
             session.ear = self._counting.begin(offer, engine.slug)
         if isinstance(session.peer, SocketPeer):
@@ -249,8 +252,11 @@ class Sessions:
             self._close(replaced, "replaced")
 
     async def watch(self) -> None:
-        """Looks again and again until cancelled."""
+        """Looks again and again, while there are sessions, until cancelled."""
         while True:
+            if not self._sessions:
+                self._some.clear()
+                await self._some.wait()
             await asyncio.sleep(LOOK_INTERVAL)
             await self.look()
 

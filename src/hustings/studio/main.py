@@ -67,7 +67,6 @@ from hustings.studio.feeds import Feeds
 from hustings.studio.holds import Holds
 from hustings.studio.host_feeds import HostFeeds
 from hustings.studio.i18n import load_texts
-from hustings.studio.lateness import watch_loop
 from hustings.studio.listeners import Listeners, accepts
 from hustings.studio.podcasts import Podcasts
 from hustings.studio.published import Published
@@ -126,7 +125,7 @@ async def run_studio(settings: Settings) -> None:
                 stopping.cancel()
                 if watching is not None:
                     watching.cancel()
-                server.should_exit = True
+                server.end()
                 await serving
 
 
@@ -401,7 +400,7 @@ async def _tidy(accounts: Accounts, webhooks: Webhooks) -> None:
 
 def _house(studio: Studio) -> tuple[Coroutine[Any, Any, None], ...]:
     """What is done from time to time."""
-    return _keep_house(studio), _expire_offers(studio), studio.absences.run(), watch_loop()
+    return _keep_house(studio), _expire_offers(studio), studio.absences.run()
 
 
 async def _keep_house(studio: Studio) -> None:
@@ -428,6 +427,21 @@ class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, which the role has, and with a door of our own for TLS."""
 
     _accepting: asyncio.Task[None] | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Serves no more."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which makes the Date header once a second, but told when to end, not looking."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1.0)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]
