@@ -24,6 +24,7 @@ from hustings.bus.messages import RoleMetrics, RoleReady
 from hustings.config import Settings
 from hustings.errors import UsageError
 from hustings.log import configure_logging
+from hustings.notify import notify, status
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class RoleRuntime:
         """
         self._ready = RoleReady(role=self.name, pid=os.getpid(), address=address)
         await self.bus.publish(subjects.ROLE_READY, self._ready)
+        notify("READY=1", status(f"{self.name} serves"))
         log.info("ready")
 
     def stop(self) -> None:
@@ -71,6 +73,10 @@ class RoleRuntime:
             )
             if self._ready is not None:
                 await self.bus.publish(subjects.ROLE_READY, self._ready)
+                # A watchdog wants to know whether the event loop turns; a bus that is away is no reason to be
+                # killed, but a status.
+                told = f"{self.name} serves" if self.bus.connected else f"{self.name}: the bus is away"
+                notify("WATCHDOG=1", status(told))
             await asyncio.sleep(METRICS_INTERVAL)
 
 
@@ -99,6 +105,7 @@ async def role_runtime(
     try:
         yield runtime
     finally:
+        notify("STOPPING=1")
         reporter.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reporter
