@@ -16,7 +16,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, generate_latest
 
 from hustings.bus import subjects
 from hustings.bus.client import Bus
@@ -27,6 +27,8 @@ from hustings.log import configure_logging
 from hustings.notify import notify, status
 
 log = structlog.get_logger()
+
+disable_created_metrics()  # one series more for each counter, which nobody asks for
 
 METRICS_INTERVAL = 2.0
 """Seconds between two RoleMetrics."""

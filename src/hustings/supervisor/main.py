@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY, disable_created_metrics, generate_latest
 
 from hustings.addresses import by_name
 from hustings.archive.open_store import KEYS, where
@@ -49,6 +49,8 @@ from hustings.supervisor.spares import Spares
 from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
+
+disable_created_metrics()  # as role.py
 
 GATE_KEY = "HUSTINGS_GATE_KEY"
 HEALTH_EVERY = 2.0

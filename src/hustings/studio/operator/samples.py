@@ -78,14 +78,12 @@ def most(sample: Sample, name: str) -> float | None:
 def grown(before: Sample, after: Sample, name: str, label: str = "") -> float:
     """By how much a counter has grown, over all roles; one that began anew counts from 0."""
     sum_ = 0.0
-    for role, metrics in after.items():
-        known = before.get(role, {}).get(name, {})
-        for labels, value in metrics.get(name, {}).items():
+    for role in after.keys() & before.keys():  # what others counted before may not be of this time
+        known = before[role].get(name, {})
+        for labels, value in after[role].get(name, {}).items():
             if not label or label in labels.split(","):
-                was = known.get(labels)
-                # A role that was not there at the last look: what it counted before is not of this time.
-                if was is not None:
-                    sum_ += value - was if value >= was else value
+                was = known.get(labels, 0.0)
+                sum_ += value - was if value >= was else value
     return sum_
 
 
@@ -93,9 +91,9 @@ def quantile(before: Sample, after: Sample, name: str, share: float) -> float | 
     """The upper bound of the histogram's bucket in which `share` of what came in between lies; None when
     nothing came, the largest bound when it lies beyond."""
     bounds: dict[float, float] = {}
-    for role, metrics in after.items():
-        known = before.get(role, {}).get(name, {})
-        for labels, value in metrics.get(name, {}).items():
+    for role in after.keys() & before.keys():
+        known = before[role].get(name, {})
+        for labels, value in after[role].get(name, {}).items():
             bound = float(labels.partition('le="')[2].partition('"')[0].replace("+Inf", "inf"))
             was = known.get(labels, 0.0)
             bounds[bound] = bounds.get(bound, 0.0) + (value - was if value >= was else value)
