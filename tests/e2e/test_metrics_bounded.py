@@ -171,18 +171,3 @@ def _nothing_personal(server: Server) -> None:
         assert secret.lower() not in text.lower(), secret
     assert not re.search(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", re.sub(r" [0-9.e+-]+$", "", text, flags=re.M))
     assert not re.search(r"[^a-z](t|s|h|l)_[\w-]{20,}", text)
-
-
-def test_readiness_tells_the_truth_about_roles(server: Server) -> None:
-    door = server.metrics_url.removesuffix("/metrics")
-
-    def ready(role: str = "") -> httpx.Response:
-        return httpx.get(f"{door}/readyz{'/' + role if role else ''}", trust_env=False, timeout=30)
-
-    until(lambda: ready().status_code == 200)
-    roles = ready().json()["roles"]
-    assert roles == dict.fromkeys(("bus", "stage", "studio", "edge-0", "edge-1", "scribe"), "up")
-    assert all(ready(role).status_code == 200 for role in roles)
-    assert ready("nobody").status_code == 404
-    for url in (server.audience_url, server.studio_url):
-        assert httpx.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200

@@ -246,7 +246,8 @@ def _numbers(health: Health, nodes: list[NodeHealth]) -> dict[str, Any]:
 def _incidents(
     health: Health, nodes: list[NodeHealth], t: Translate, lang: str, wall: float
 ) -> list[dict[str, Any]]:
-    spans = [(span.since, _span(span, t, lang)) for span in health.spans()]
+    # That the clock was set is an event of its own, at its moment.
+    spans = [(span.since, _span(span, t, lang)) for span in health.spans() if span.finding.key != "clock_set"]
     events = [
         (event.at, _event(event, t, lang))
         for node in nodes

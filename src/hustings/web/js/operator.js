@@ -39,7 +39,8 @@ function summary(state) {
   const level = /** @type {"ok" | "warning" | "wrong"} */ (state.level);
   byId("health").dataset.level = level;
   write(byId("summary"), t(SUMMARY[level]));
-  let hint = level === "ok" ? t("operator.well_hint") : "";
+  let hint = "";
+  if (level === "ok") hint = state.roles.length ? t("operator.well_hint") : t("operator.no_supervisor");
   if (state.heard_seconds !== null && state.heard_seconds > 10) hint = t("operator.unheard", { time: span(state.heard_seconds) });
   write(byId("summary-hint"), hint);
   write(byId("as-of"), t("operator.as_of", { time: clock(state.at, lang, true) }));
@@ -70,6 +71,7 @@ function tile(name, value, hint, { off = false, alarm = false, curve, top = 1, s
 /** @param {any} state */
 function tiles({ numbers: now }) {
   const curves = history?.curves ?? {};
+  tile("on-air", whole(now.live), strings.n("operator.on_air_hint", now.speakers), { off: !now.live });
   const { push = 0, stream = 0, hls_waiting: hls = 0 } = now.listeners;
   tile("listeners", whole(push + stream + hls), t("operator.listeners_hint", { push: whole(push), stream: whole(stream), hls: whole(hls) }),
     { curve: curves.listeners, top: 5 });
@@ -103,7 +105,8 @@ function rooms(state) {
       link.href = `/rooms/${room.slug}`;
       link.dir = "auto";
       const top = make("div", "", "plate-top");
-      top.append(title, make("span", "", "badge"));
+      top.classList.add("room-top");
+      top.append(make("span", "", "badge"), title);
       item.append(top, make("dl"));
     }
     write(/** @type {Element} */ (item.querySelector("a")), room.title);
@@ -154,7 +157,7 @@ function roles(state) {
 function incidents(state) {
   const now = Date.parse(state.at);
   byId("incidents-none").hidden = state.incidents.length > 0;
-  byId("hour").hidden = !state.incidents.length;
+  byId("hour-frame").hidden = !state.incidents.length;
   if (state.incidents.length) strip(byId("hour"), state.incidents, now);
   items(byId("incidents"), state.incidents, (one) => `${one.at} ${one.key} ${one.name}`, (item, one) => {
     item.dataset.level = one.level;
