@@ -1,8 +1,8 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, edit, replay, lobby or sheets (default all); pictures stay in
-FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark German,
-and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
+PART is listener, console, server, desk, operator, edit, replay, lobby or sheets (default all); pictures
+stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark
+German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import console_troubles
 import edit_fake
 import listener_pages
 import lobby_fake
+import operator_fake
 import replay_door
 from console_fake import context_of
 from desk_support import PASSWORD, Door, studio_door
@@ -79,6 +80,7 @@ def sheets() -> list[str]:
         *(f"console-{state}" for state in console_states),
         *SERVER.values(),
         *(_desk_sheet(state) for state in DESK),
+        *(f"operator-{kind}" for kind in operator_fake.KINDS),
         *edit_fake.STATES,
         *REPLAY,
         *lobby_fake.STATES,
@@ -284,6 +286,24 @@ def edit(folder: Path, only: list[str]) -> None:
                     context.close()
 
 
+def operator(folder: Path, only: list[str]) -> None:
+    """The operator's page."""
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as scratch,
+        studio_door(Path(scratch)) as door,
+    ):
+        for kind in only or operator_fake.KINDS:
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+                    context = door.context(browser, locale=_locale(lang), **look)
+                    page = context.new_page()
+                    operator_fake.shown(page, door.url, kind, lang)
+                    _shot(page, folder, f"operator-{kind}", width, scheme, lang)
+                    context.close()
+
+
 def replay(folder: Path, only: list[str]) -> None:
     """The recording's page, and that of the room it is of."""
     with chromium() as browser, tempfile.TemporaryDirectory() as scratch:
@@ -410,6 +430,7 @@ PARTS = {
     "console": console,
     "server": server,
     "desk": desk,
+    "operator": operator,
     "edit": edit,
     "replay": replay,
     "lobby": lobby,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import hustings
+from hustings.bus.health_messages import NodeEventKind
+from hustings.bus.messages import RecordingState
 from hustings.edge.lobby_page import SPOKEN
 from hustings.edge.static import EXCERPTS
+from hustings.studio.operator.findings import Key
 
 PACKAGE = Path(hustings.__file__).parent
 LANGUAGES = ("de", "en")
@@ -132,6 +136,14 @@ COMPOSED = {
             for part in ("title", "text")
         ),
         *("problem.again", "problem.elsewhere.action"),
+    ),
+    "operator.": (
+        *("well", "warnings", "trouble"),
+        *(f"{what}.{key}" for key in get_args(Key.__value__) for what in ("find", "do")),
+        *(f"event.{kind}" for kind in get_args(NodeEventKind.__value__)),
+        *(f"level.{level}" for level in range(5)),
+        *(f"role_state.{state}" for state in ("up", "starting", "away")),
+        *(f"record.{state}" for state in (*get_args(RecordingState.__value__), "unknown")),
     ),
     "desk.recording_": (
         *("on_air", "finishing", "deleting", "deleted_host", "deleted_retention", "deleted_take_down"),

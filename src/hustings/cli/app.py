@@ -414,6 +414,19 @@ def doctor(
 
 
 @app.command()
+def health(data: Data = None, json: Json = False) -> None:
+    """Say how a running server is, what is wrong and what to do, and what happened within the last hour."""
+    from hustings.cli import remote
+    from hustings.cli.health import lines
+
+    with remote.studio_api(data) as api:
+        state = api.health()
+    print(dumps(state) if json else "\n".join(lines(state)))
+    if state["level"] == "wrong":
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Keep the data here; default: nowhere.")

@@ -113,6 +113,10 @@ class StudioApi:
                 return self._call("POST", f"/api/accounts/{account['id']}/reset")
         raise HustingsError(f"There is no account '{name}'.")
 
+    def health(self) -> dict[str, Any]:
+        """How the server is (docs/api.md, The server); texts in English."""
+        return self._call("GET", "/api/operator/health?lang=en&history=false")
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self._json(self._send(method, path, body))
         if not isinstance(answer, dict):

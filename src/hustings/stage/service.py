@@ -49,6 +49,7 @@ from hustings.errors import Refused
 from hustings.stage.counting import REPORT_EVERY as COUNTED_EVERY
 from hustings.stage.counting import EarCounting
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
+from hustings.stage.on_air import OnAir
 from hustings.stage.packager import Packager, PackagerThread, init_segments
 from hustings.stage.record_program import silent_units
 from hustings.stage.recorder import Recorder
@@ -109,6 +110,7 @@ class StageService:
         self.counting = EarCounting(self.stage_id, settings.audience_seconds)
         self.sessions = Sessions(door, self.ticker, counting=self.counting)
         self._init: dict[Codec, bytes] = {}
+        self._on_air = OnAir()
 
     async def start(self) -> None:
         """Starts the threads and serves the bus."""
@@ -356,6 +358,7 @@ class StageService:
     def _remember(self, message: Message) -> None:
         if isinstance(message, MediaChunk):
             _chunks.labels(message.codec).inc()
+            self._on_air.chunk(message.broadcast_id, time.monotonic(), silent=message.silent)
             broadcast = self._broadcasts.get(message.broadcast_id)
             if broadcast is not None:
                 broadcast.windows[message.codec].append(message)
@@ -376,16 +379,21 @@ class StageService:
         told: dict[str, tuple[float, str, str]] = {}
         while True:
             now, wall = time.monotonic(), time.time()
+            states: dict[str, str] = {}
             for broadcast_id, broadcast in list(self._broadcasts.items()):
                 engine = broadcast.engine
                 report = self.recorder.report(broadcast_id, engine.tap.policy, engine.live, wall)
                 if report is None:
                     told.pop(broadcast_id, None)
                     continue
+                if engine.live and broadcast.ended is None:
+                    states[broadcast_id] = report.state
                 at, state, problem = told.get(broadcast_id, (0.0, "", ""))
                 if now - at >= REPORT_INTERVAL or (state, problem) != (report.state, report.problem):
                     told[broadcast_id] = (now, report.state, report.problem)
                     await self._bus.publish(subjects.RECORDING_REPORT, report)
+            live = [each for each, b in self._broadcasts.items() if b.ended is None and b.engine.live]
+            self._on_air.look(live, states.values(), now)
             await asyncio.sleep(REPORT_INTERVAL / 10 if told else REPORT_INTERVAL)
 
     async def _recover(self) -> None:

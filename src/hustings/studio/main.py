@@ -19,6 +19,7 @@ from hustings.archive.open_store import open_objects
 from hustings.archive.record_keys import Signer
 from hustings.bus import subjects
 from hustings.bus.client import Bus
+from hustings.bus.health_messages import NodeHealth
 from hustings.bus.messages import (
     AudienceReport,
     DownloadReport,
@@ -29,6 +30,7 @@ from hustings.bus.messages import (
     RecordingReady,
     RecordingReport,
     RecordingWithheld,
+    RoleMetrics,
     RoleReady,
     RoomsSnapshotRequest,
     StageHello,
@@ -68,9 +70,13 @@ from hustings.studio.holds import Holds
 from hustings.studio.host_feeds import HostFeeds
 from hustings.studio.i18n import load_texts
 from hustings.studio.listeners import Listeners, accepts
+from hustings.studio.operator.health import Health
+from hustings.studio.operator.routes import Answers
+from hustings.studio.operator.view import recordings
 from hustings.studio.podcasts import Podcasts
 from hustings.studio.published import Published
 from hustings.studio.publisher import Publisher
+from hustings.studio.ready import Readiness
 from hustings.studio.record import Records
 from hustings.studio.record_pages import RecordPages
 from hustings.studio.renderer import Renderer
@@ -207,6 +213,7 @@ async def studio_app(
         app = create_app(studio, accounts, entry, publisher, renderer, assets)
         await recordings.begin(app, bus)
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
+        health = await _health(app, bus, studio, engine)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
         app.state.published = published
@@ -218,7 +225,7 @@ async def studio_app(
         work = (
             *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
             *(feeds.run(), publisher.run(), talk_times.run(), *_house(studio)),
-            *(audience.run(), listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
+            *(audience.run(), health.run(), listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
         )
         async with _at_work(work, (talk_times.save, studio.link.close)):
             yield app
@@ -253,6 +260,19 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
     await bus.subscribe(subjects.AUDIENCE_REPORT, AudienceReport, studio.audience_reported)
     await bus.serve(subjects.ROOMS_SNAPSHOT, RoomsSnapshotRequest, publisher.snapshot)
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
+
+
+async def _health(app: FastAPI, bus: Bus, studio: Studio, engine: AsyncEngine) -> Health:
+    """How the server is, for the operator's page, and whether this role can serve."""
+    board, clock = studio.board, studio.clock
+    app.state.ready = Readiness(lambda: bus.connected, engine, clock)
+    health = app.state.health = Health(
+        clock, lambda: bus.connected, lambda: recordings(board, clock.monotonic())
+    )
+    app.state.health_answers = Answers()
+    await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, health.role_said)
+    await bus.subscribe(subjects.NODE_HEALTH, NodeHealth, health.node_said)
+    return health
 
 
 async def _records(
