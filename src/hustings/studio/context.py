@@ -12,6 +12,7 @@ Every template gets three names:
 | clip.html     | audience door /r/{slug}/clip/... (its marks are filled there) | page, room, mark, embed |
 | replay.html   | audience door /r/{slug}/replay/, .../{broadcast}/ (filled there) | page, room, mark, each |
 | recordings.html | audience door /r/{slug}/recordings (filled there) | page, room, mark, each |
+| audience.html | audience door /r/{slug}/audience            | page, room                |
 | rooms.html    | audience door /                             | page, rooms               |
 | console.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
 | studio.html   | studio door /                               | page, rooms               |

@@ -57,6 +57,7 @@ from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.service import Accounts
 from hustings.studio.app import create_app
 from hustings.studio.assets import Assets
+from hustings.studio.audience_page import AudiencePages
 from hustings.studio.clips import Clips
 from hustings.studio.covers import Covers
 from hustings.studio.downloads import Downloads
@@ -327,6 +328,7 @@ async def _recordings(
     podcasts = Podcasts(downloads.recordings, studio.urls, studio.clock, renderer.texts)
     publisher.add(replays.pages)
     publisher.add(Clips(renderer).pages)
+    publisher.add(AudiencePages(renderer).pages)
     publisher.add(podcasts.pages)
     publisher.add_lists(HostFeeds(board.rooms, downloads.recordings, studio.urls, renderer.texts).pages)
     shelf.on_change(replays.look)
