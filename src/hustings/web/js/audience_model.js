@@ -9,8 +9,9 @@ export const MINUTE = 60;
 const DOORS = ["push", "hls", "stream", "whep"];
 /** So many minutes in which most left are shown. */
 const PLACES = 5;
-/** Fewer who leave in one minute are no place in which people stopped. */
+/** Fewer who leave in one minute are no place in which people stopped; nor are as many as usual. */
 const FEWEST = 2;
+const CLEARLY = 1.5;
 
 /** @typedef {{at: string, final: boolean, concurrent: number, peak: number, listening_seconds: number, by_door: Record<string, number>,
  *   joined: number, left: number, unique: number, beacon: number, bots: number}} Minute */
@@ -99,8 +100,7 @@ export function series(minutes) {
 
 /** The last minute whose figures are final, and which was over before the end. @param {Broadcast} of @returns {Minute | null} */
 export function lastWhole(of) {
-  const end = of.ended === null ? Infinity : seconds(of.ended);
-  return of.minutes.findLast((minute) => minute.final && seconds(minute.at) + MINUTE <= end) ?? null;
+  return whole(of).at(-1) ?? null;
 }
 
 /** @param {Chapter[]} chapters @param {number} offset @returns {number} which chapter begins last before it, -1: none */
@@ -117,48 +117,56 @@ export function spoke(voices, from, to) {
     .map(({ name }) => name);
 }
 
+/** Minutes that were over before the end, the figures of which are final. @param {Broadcast} of */
+function whole(of) {
+  const end = of.ended === null ? Infinity : seconds(of.ended);
+  return of.minutes.filter((minute) => minute.final && seconds(minute.at) + MINUTE <= end);
+}
+
 /** @typedef {{at: number, offset: number, left: number, of: number, chapter: string, speakers: string[]}} Stop `of`: who was there in that minute */
 
 /**
- * The minutes in which most left, as long as it went on: that all leave at the end says nothing.
- * @param {Broadcast} of @param {Said} said @returns {Stop[]} the most first
+ * The minutes in which clearly more left than usual, as long as it went on: that all leave at the end says nothing.
+ * `usual`: the median of who left in a minute.
+ * @param {Broadcast} of @param {Said} said @returns {{usual: number, stops: Stop[]}} the most first
  */
 export function stops(of, said) {
   const since = seconds(of.live_since);
-  const end = of.ended === null ? Infinity : seconds(of.ended);
-  /** @type {Stop[]} */
-  const found = [];
-  for (const [i, minute] of of.minutes.entries()) {
+  // Who was handed his last second in the minute before the end stayed to the end.
+  const minutes = of.ended === null ? whole(of) : whole(of).filter((minute) => seconds(minute.at) + 2 * MINUTE <= seconds(of.ended ?? ""));
+  const sorted = minutes.map((minute) => minute.left).sort((a, b) => a - b);
+  const usual = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const found = minutes.flatMap((minute, i) => {
+    if (minute.left < FEWEST || minute.left < CLEARLY * usual) return [];
     const at = seconds(minute.at);
-    // Who was handed his last second in the minute before the end stayed to the end.
-    if (!minute.final || minute.left < FEWEST || at + 2 * MINUTE > end) continue;
-    const before = i && seconds(of.minutes[i - 1].at) + MINUTE === at ? of.minutes[i - 1].concurrent : 0;
     const offset = Math.max(0, at - since);
-    found.push({
+    const before = i && seconds(minutes[i - 1].at) + MINUTE === at ? minutes[i - 1].concurrent : 0;
+    return [{
       at,
       offset,
       left: minute.left,
       of: Math.max(minute.left, before + minute.joined),
       chapter: said.chapters[chapterAt(said.chapters, offset + MINUTE / 2)]?.title ?? "",
       speakers: spoke(said.voices, at - since, at - since + MINUTE),
-    });
-  }
-  return found.sort((a, b) => b.left - a.left || a.at - b.at).slice(0, PLACES);
+    }];
+  });
+  return { usual, stops: found.sort((a, b) => b.left - a.left || a.at - b.at).slice(0, PLACES) };
 }
 
 /** @typedef {{title: string, offset: number, begins: number, ends: number, peak: number, joined: number, left: number, minutes: number}} Part `begins`, `ends`: listeners then */
 
 /**
- * What each chapter did: its minutes are those whose middle is in it.
- * @param {Broadcast} of @param {Chapter[]} chapters @returns {Part[]} those of which there are final minutes
+ * What became of the listeners in each chapter: its minutes are those whose middle is in it, and that were over before
+ * the end.
+ * @param {Broadcast} of @param {Chapter[]} chapters @returns {Part[]} those that have such minutes
  */
 export function parts(of, chapters) {
   const since = seconds(of.live_since);
   return chapters.flatMap((chapter, i) => {
     const next = chapters[i + 1]?.at ?? Infinity;
-    const inside = of.minutes.filter((minute) => {
+    const inside = whole(of).filter((minute) => {
       const middle = seconds(minute.at) + MINUTE / 2 - since;
-      return minute.final && chapter.at <= middle && middle < next;
+      return chapter.at <= middle && middle < next;
     });
     if (!inside.length) return [];
     const sum = (/** @type {(minute: Minute) => number} */ one) => inside.reduce((all, minute) => all + one(minute), 0);

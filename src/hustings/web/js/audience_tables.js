@@ -87,9 +87,9 @@ export class Tables {
   /** @param {Broadcast} of @param {Said} said */
   _stops(of, said) {
     const { t, lang } = this._strings;
-    const found = stops(of, said);
+    const { usual, stops: found } = stops(of, said);
     byId("stops-box").hidden = !found.length;
-    byId("stops-none").hidden = Boolean(found.length);
+    byId("stops-says").textContent = t(found.length ? "audience.stops_text" : "audience.stops_none", { n: this._n(usual) });
     const rows = found.map((stop) => {
       const hear = said.recorded ? this._hear(of.broadcast, Math.max(0, Math.floor(stop.offset - said.begins))) : "–";
       const share = t("audience.of_them", { n: this._n(stop.left), of: this._n(stop.of), percent: percent(stop.left, stop.of, lang) });
