@@ -296,19 +296,24 @@ def ready(page: Page) -> None:
     page.wait_for_selector("html[data-ready]", state="attached")
 
 
-def arrange(page: Page, state: str, *, lang: str = "en", more: str = "") -> Fake:
-    """The page in this state."""
-    door = fake(page, door_of(state))
-    page.goto(f"{PAGE}?lang={lang}{more}")
-    ready(page)
-    return door
-
-
-type Deed = Callable[[Page], None]
+type Deed = Callable[[Page], object]
 DEEDS: dict[str, tuple[str, Deed]] = {
     "doors": ("ended", lambda page: page.click("#by-door")),
     "table": ("live", lambda page: page.click("#minutes-box summary")),
 }
+"""States in which somebody has done something: in which one, and what."""
+SHEETS = ("live", "ended", "doors", "one-listener", "none", "unreachable")
+"""Those there are pictures of in docs/img/states."""
+
+
+def arrange(page: Page, state: str, *, lang: str = "en") -> Fake:
+    """The page in this state."""
+    name, deed = DEEDS.get(state, (state, lambda _: None))
+    door = fake(page, door_of(name))
+    page.goto(f"{PAGE}?lang={lang}")
+    ready(page)
+    deed(page)
+    return door
 
 
 def main() -> None:
@@ -325,9 +330,7 @@ def main() -> None:
                     timezone_id="Europe/Berlin",
                 )
                 page = context.new_page()
-                name, deed = DEEDS.get(state, (state, lambda _: None))
-                arrange(page, name, lang=lang)
-                deed(page)
+                arrange(page, state, lang=lang)
                 page.wait_for_timeout(200)
                 page.screenshot(path=folder / f"audience-{state}-{width}-{scheme}-{lang}.png", full_page=True)
                 context.close()

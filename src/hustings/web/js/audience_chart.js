@@ -10,9 +10,10 @@ const { uPlot } = /** @type {any} */ (globalThis);
 /** Left of the pictures are their figures, right a little room, px. */
 const AXIS = 58;
 const ROOM = 10;
-/** Heights, px: curve, comings, a voice's lane. */
+/** Heights, px: curve, comings, the line of times, a voice's lane. */
 const TALL = 260;
 const LOW = 130;
+const TIMES = 34;
 const LANE = 34;
 /** A picture narrower than this is on a phone, px. */
 const NARROW = 480;
@@ -120,6 +121,10 @@ export class Pictures {
     return from + ((clientX - left) / (this._width - AXIS - ROOM)) * (to - from);
   }
 
+  get _tall() {
+    return this._width < NARROW ? Math.round(TALL * 0.8) : TALL;
+  }
+
   _resized() {
     const width = Math.floor(this._parts.curve.clientWidth);
     if (width && width !== this._width) this.draw();
@@ -138,6 +143,7 @@ export class Pictures {
     // Its thumb is a line of 3 px, the middle of which is to lie on the minute.
     minute.style.left = `${first - 1.5}px`;
     minute.style.width = `${Math.max(44, last - first + 3)}px`;
+    curve.style.setProperty("--tall", `${this._tall - TIMES}px`);
     this._parts.at.style.left = `${this._x(this._looked)}px`;
   }
 
@@ -154,7 +160,7 @@ export class Pictures {
       select: { show: false },
       scales: { x: { time: true, range: () => [from, to] }, y },
       axes: [
-        { ...axis, show: !hide.length, space: 64, size: 34, incrs: [60, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => clock(new Date(each * 1000).toISOString(), this._lang)) },
+        { ...axis, show: !hide.length, space: 64, size: TIMES, incrs: [60, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => clock(new Date(each * 1000).toISOString(), this._lang)) },
         { ...axis, size: AXIS, incrs: STEPS, space: 32, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => short(this._lang)(Math.abs(each))) },
       ],
     };
@@ -166,9 +172,8 @@ export class Pictures {
     const doors = this.byDoor ? Object.entries(series.doors) : [];
     const lines = doors.map(([name], i) => ({ label: names.door(name), stroke: color(`--door-${(i % DASHES.length) + 1}`), width: 2, dash: DASHES[i % DASHES.length], points: { show: false } }));
     const few = series.x.length < 2;
-    const height = this._width < NARROW ? TALL * 0.8 : TALL;
     const options = {
-      ...this._options(height, { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number | null} */ most) => [0, Math.max(4, 1.08 * (most ?? 0))] }),
+      ...this._options(this._tall, { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number | null} */ most) => [0, Math.max(4, 1.08 * (most ?? 0))] }),
       series: [
         {},
         { label: names.all, stroke: act, width: 2, fill: color("--halo"), points: { show: few, size: 8, fill: act } },
