@@ -3,7 +3,7 @@
 
 import { Pictures, reach, stretch } from "./audience_chart.js";
 import { anybody, chapterAt, chosen, lastWhole, minutesCsv, NOTHING_SAID, replayCsv, saidIn, saidNow, seconds, series, spoke } from "./audience_model.js";
-import { listened, Tables } from "./audience_tables.js";
+import { isolated, listened, Tables } from "./audience_tables.js";
 import { clock, date, number } from "./format.js";
 import { Strings } from "./strings.js";
 
@@ -205,8 +205,9 @@ class AudiencePage {
   /** @param {string} name @param {string} value @param {string} more */
   _figure(name, value, more = "") {
     const box = /** @type {HTMLElement} */ (document.querySelector(`[data-figure="${name}"]`));
-    /** @type {HTMLElement} */ (box.querySelector('[data-part="value"]')).textContent = value;
-    /** @type {HTMLElement} */ (box.querySelector('[data-part="more"]')).textContent = more;
+    const [shown, beside] = box.querySelectorAll("[data-part]");
+    shown.textContent = value;
+    beside.textContent = more;
   }
 
   /** @param {Audience} all @param {Broadcast} of */
@@ -233,7 +234,7 @@ class AudiencePage {
     const { t, lang } = this._strings;
     this._series = series(of.minutes);
     const { from, to, end } = stretch(of);
-    const names = { all: t("audience.all_doors"), open: t("audience.open"), door: (/** @type {string} */ name) => this._tables.door(name) };
+    const names = { all: t("audience.all_doors"), open: t("audience.open"), joined: t("audience.joined"), left: t("audience.left"), door: (/** @type {string} */ name) => this._tables.door(name) };
     const view = { series: this._series, said: this._said, since: seconds(of.live_since), from, to, end, names };
     const { peak_at } = of.totals.net;
     this._pictures.show(view, of.ended === null || !peak_at ? to : seconds(peak_at) + 30);
@@ -262,9 +263,9 @@ class AudiencePage {
       if (!minute.final) says = t("audience.at_open", { minute: says });
       const offset = seconds(minute.at) - seconds(of.live_since);
       const chapter = this._said.chapters[chapterAt(this._said.chapters, offset + 30)];
-      if (chapter) says = t("audience.at_chapter", { minute: says, title: chapter.title });
+      if (chapter) says = t("audience.at_chapter", { minute: says, title: isolated(chapter.title) });
       const names = spoke(this._said.voices, offset, offset + 60);
-      if (names.length) says = t("audience.at_speakers", { minute: says, names: names.join(", ") });
+      if (names.length) says = t("audience.at_speakers", { minute: says, names: names.map(isolated).join(", ") });
     }
     byId("readout").textContent = says;
     byId("minute").setAttribute("aria-valuetext", says);

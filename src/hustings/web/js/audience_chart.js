@@ -2,7 +2,7 @@
 // What they show is in the tables, too: they are for the eye only, and the slider over them is for everybody.
 
 import { clock } from "./format.js";
-import { MINUTE, seconds } from "./audience_model.js";
+import { chapterAt, MINUTE, seconds } from "./audience_model.js";
 
 /** uPlot, a script of its own (vendor). @type {any} */
 const { uPlot } = /** @type {any} */ (globalThis);
@@ -26,7 +26,7 @@ const STEPS = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((each) => e
 const DASHES = [[7, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
 
 /** @typedef {import("./audience_model.js").Series} Series */
-/** @typedef {{series: Series, said: import("./audience_model.js").Said, since: number, from: number, to: number, end: number, names: {all: string, open: string, door: (name: string) => string}}} View
+/** @typedef {{series: Series, said: import("./audience_model.js").Said, since: number, from: number, to: number, end: number, names: {all: string, open: string, joined: string, left: string, door: (name: string) => string}}} View
  * all times Unix s; `end`: when it was over, Infinity: it goes on */
 
 /** @param {string} name */
@@ -67,6 +67,8 @@ export class Pictures {
     /** @type {View | null} */
     this._view = null;
     this._width = 0;
+    /** Chapters that have a mark. @type {import("./audience_model.js").Chapter[]} */
+    this._shown = [];
     /** @type {any[]} */
     this._made = [];
     const { curve, minute } = parts;
@@ -105,6 +107,8 @@ export class Pictures {
     let index = 0;
     for (let i = 1; i < x.length; i += 1) if (Math.abs(x[i] - this._looked) < Math.abs(x[index] - this._looked)) index = i;
     at.style.left = `${this._x(this._looked)}px`;
+    const current = chapterAt(this._shown, this._looked - view.since);
+    for (const [i, mark] of [...this._parts.marks.children].entries()) mark.toggleAttribute("data-current", i === current);
     this._pointed(Math.abs(x[index] - this._looked) < MINUTE ? index : -1);
   }
 
@@ -182,7 +186,8 @@ export class Pictures {
       ],
       hooks: { draw: [(/** @type {any} */ chart) => said.chapters.forEach((chapter) => this._rule(chart, since + chapter.at))] },
     };
-    this._legend(doors.map(([name]) => names.door(name)), names.all);
+    const kinds = doors.map(([name], i) => /** @type {[string, string]} */ ([`door-${(i % DASHES.length) + 1}`, names.door(name)]));
+    this._legend([["all", names.all], ...kinds, ["joined", names.joined], ["left", names.left]]);
     return new uPlot(options, [series.x, series.final, series.open, ...doors.map(([, column]) => column)], this._parts.plot);
   }
 
@@ -204,15 +209,13 @@ export class Pictures {
     return new uPlot(options, [series.x, series.joined, series.left], this._parts.comings);
   }
 
-  /** @param {string[]} doors @param {string} all */
-  _legend(doors, all) {
-    const { legend } = this._parts;
-    legend.hidden = !doors.length;
-    legend.replaceChildren(
-      ...[all, ...doors].map((text, i) => {
+  /** @param {[string, string][]} kinds what is drawn how (audience.css), and what it is */
+  _legend(kinds) {
+    this._parts.legend.replaceChildren(
+      ...kinds.map(([kind, text]) => {
         const line = document.createElement("li");
         const swatch = document.createElement("i");
-        swatch.dataset.door = i ? String(((i - 1) % DASHES.length) + 1) : "all";
+        swatch.dataset.kind = kind;
         line.append(swatch, text);
         return line;
       }),
@@ -222,7 +225,7 @@ export class Pictures {
   _marks() {
     const { said, since, from, to } = /** @type {View} */ (this._view);
     const { marks } = this._parts;
-    const shown = said.chapters.filter((chapter, i) => since + (said.chapters[i + 1]?.at ?? Infinity) > from && since + chapter.at < to);
+    const shown = (this._shown = said.chapters.filter((chapter, i) => since + (said.chapters[i + 1]?.at ?? Infinity) > from && since + chapter.at < to));
     marks.replaceChildren(
       ...shown.map((chapter, i) => {
         const left = this._x(Math.max(from, since + chapter.at));

@@ -31,6 +31,12 @@ function written(text) {
   return element;
 }
 
+/** A name among other words: in whatever direction it is written, it does not turn theirs (Unicode TR 9, 2.4). @param {string} text */
+export const isolated = (text) => `\u2068${text}\u2069`;
+
+/** @param {string[]} names */
+const listed = (names) => names.map(isolated).join(", ") || "–";
+
 /**
  * Puts rows into a table; the first cell is each row's head. A row that is as it was stays.
  * @param {HTMLElement} table @param {Cell[][]} rows @param {Set<number>} words columns that are no figures
@@ -94,7 +100,7 @@ export class Tables {
       const hear = said.recorded ? this._hear(of.broadcast, Math.max(0, Math.floor(stop.offset - said.begins))) : "–";
       const share = t("audience.of_them", { n: this._n(stop.left), of: this._n(stop.of), percent: percent(stop.left, stop.of, lang) });
       const at = clock(new Date(stop.at * 1000).toISOString(), lang);
-      return [at, clockTime(stop.offset), share, written(stop.chapter || "–"), written(stop.speakers.join(", ") || "–"), hear];
+      return [at, clockTime(stop.offset), share, written(stop.chapter || "–"), listed(stop.speakers), hear];
     });
     fill(byId("stops"), rows, new Set([3, 4, 5]));
   }
@@ -165,16 +171,17 @@ export class Tables {
         return head;
       }),
     );
-    /** @type {HTMLTableElement} */ (byId("minutes")).tHead?.replaceChildren(row);
+    const table = /** @type {HTMLTableElement} */ (byId("minutes"));
+    table.tHead?.replaceChildren(row);
     const rows = of.minutes.map((minute) => {
       const offset = seconds(minute.at) - since;
       const at = clock(minute.at, lang);
       const figures = [minute.concurrent, minute.peak, minute.joined, minute.left, minute.unique, ...names.map((name) => minute.by_door[name] ?? 0), minute.beacon, minute.bots];
       const chapter = said.chapters[chapterAt(said.chapters, offset + 30)]?.title ?? "–";
-      const names_ = spoke(said.voices, offset, offset + 60).join(", ") || "–";
-      return [minute.final ? at : t("audience.not_final", { time: at }), ...figures.map((value) => this._n(value)), written(chapter), written(names_)];
+      const speakers = listed(spoke(said.voices, offset, offset + 60));
+      return [minute.final ? at : t("audience.not_final", { time: at }), ...figures.map((value) => this._n(value)), written(chapter), speakers];
     });
-    fill(byId("minutes"), rows.reverse(), new Set([heads.length - 2, heads.length - 1]));
+    fill(table, rows.reverse(), new Set([heads.length - 2, heads.length - 1]));
   }
 
   /** @param {import("./audience_model.js").Audience} all */
