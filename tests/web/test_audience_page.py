@@ -111,7 +111,7 @@ def test_the_net_figures_stand_apart_from_all_others(page: Page) -> None:
     totals = evening["totals"]
     assert figure(page, "peak")[0] == f"{totals['net']['peak']:,}"
     assert figure(page, "unique") == (f"{totals['net']['unique']:,}", "± 2 %")
-    assert figure(page, "listening")[0] == f"{totals['net']['listening_seconds'] / 3600:.1f} h"
+    assert figure(page, "listening")[0] == f"{totals['net']['listening_seconds'] / 3600:.0f} h"
     assert figure(page, "requests")[0] == f"{totals['gross']['requests']:,}"
     last = evening["minutes"][-2]
     assert figure(page, "now") == (f"{last['concurrent']:,}", "at 22:35")
