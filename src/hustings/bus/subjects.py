@@ -59,6 +59,20 @@ AUDIENCE_SOUND = "v1.audience.sound"
 AUDIENCE_REACTIONS = "v1.audience.counts"
 """Reactions."""
 AUDIENCE_INPUT = "v1.audience.input"
+AUDIENCE_SALT = "v1.audience.salt"
+"""SaltRequest, answered by Salt."""
+# ... and stage -> studio: what was counted (bus/audience_messages.py)
+AUDIENCE_COUNTED = "v1.audience.counted"
+"""Counted."""
+AUDIENCE_HEARD = "v1.audience.heard"
+"""Heard."""
+AUDIENCE_PLAYED = "v1.audience.played"
+"""Played."""
+AUDIENCE_SALT_HELD = "v1.audience.salt.held"
+"""Salt, from who has it, after SaltWanted."""
+# studio -> edges and stage
+AUDIENCE_SALT_WANTED = "v1.audience.salt.wanted"
+"""SaltWanted."""
 
 # studio -> scribe
 JOBS_DUE = "v1.jobs.due"

@@ -14,6 +14,8 @@ import structlog
 from hustings.addresses import address_key
 from hustings.archive.library import Library
 from hustings.archive.open_store import open_objects
+from hustings.audience.bots import Bots
+from hustings.audience.lanes import Door
 from hustings.bus.messages import (
     CODECS,
     AudienceReport,
@@ -29,7 +31,8 @@ from hustings.bus.messages import (
 from hustings.clock import Clock
 from hustings.config import Settings
 from hustings.edge.channel import Channel, Surroundings
-from hustings.edge.counter import HlsAudience, Visitors
+from hustings.edge.counter import Visitors
+from hustings.edge.counting import BroadcastCounting, EdgeCounting
 from hustings.edge.deadlines import Deadlines
 from hustings.edge.gate import Gate, Verdict, descriptor_cap
 from hustings.edge.gatehouse import make_keeper
@@ -78,6 +81,7 @@ class Edge:
         clock: Clock,
         call_soon: Callable[[Callable[[], None]], object],
         static: StaticFiles | None = None,
+        bots: Bots | None = None,
         thread_time: Callable[[], float] = time.thread_time,
         resident: Callable[[], int] = resident_bytes,
     ) -> None:
@@ -104,7 +108,14 @@ class Edge:
         self._inputs = Inputs(self.book.get, self.outbox, self.metrics, clock, settings.audience_url)
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
-        self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
+        self._hot: dict[bytes, tuple[Resource, BroadcastCounting]] = {}
+        self.counting = EdgeCounting(
+            clock=clock,
+            metrics=self.metrics,
+            bots=bots if bots is not None else Bots(),
+            seconds=settings.audience_seconds,
+            visitors=self._visitors.of,
+        )
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
         self._around = Surroundings(
@@ -117,6 +128,7 @@ class Edge:
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
             forget=self._hot.clear,
+            counting=self.counting,
             sounded=self._sounded,
             replay=self.replay,
             roots=(settings.data, *([Path(settings.record_spare)] if settings.record_spare else [])),
@@ -210,6 +222,7 @@ class Edge:
         at, used = self._sampled
         if now - at >= 1.0:
             self._sample(now, at, used)
+        self.counting.tick(now)
         listeners = self._listeners()
         self.keeper.tick(self.gate.inside, listeners["push"], listeners["stream"])
         for slug in list(self.channels):
@@ -318,8 +331,8 @@ class Edge:
         hot = self._hot.get(request.target)
         if hot is not None:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
-            resource, audience = hot
-            audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+            resource, counting = hot
+            counting.asked(connection, request, resource)
             connection.reply(resource.reply(request))
             return
         path = request.path
@@ -418,6 +431,7 @@ class Edge:
             self._live(connection, request, channel)
         elif len(parts) == 2 and parts[1] in _STREAMS:
             if self._may_listen(connection, request, channel) and channel is not None:
+                self._joined(channel, connection, request, "stream")
                 channel.streams[_STREAMS[parts[1]]].join(connection)
         else:
             connection.reply(self._not_found(request))
@@ -440,9 +454,9 @@ class Edge:
             connection.claimed = visitor
         return True
 
-    def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
+    def _remember(self, target: bytes, resource: Resource, counting: BroadcastCounting) -> None:
         if len(self._hot) < HOT:
-            self._hot[target] = (resource, audience)
+            self._hot[target] = (resource, counting)
 
     def _live(self, connection: Connection, request: Request, channel: Channel | None) -> None:
         wanted = request.parameters().get("codec", "opus") if request.query else "opus"
@@ -450,7 +464,13 @@ class Edge:
         if codec is None:
             connection.reply(problem(400, "No such codec", "codec is opus or aac."))
         elif self._may_listen(connection, request, channel) and channel is not None:
+            self._joined(channel, connection, request, "push")
             channel.push[codec].join(connection, http10=request.http10)
+
+    @staticmethod
+    def _joined(channel: Channel, connection: Connection, request: Request, door: Door) -> None:
+        if channel.counting is not None and request.method == b"GET":
+            channel.counting.joined(connection, request, door)
 
     def _hls(
         self, connection: Connection, request: Request, channel: Channel | None, path: list[bytes]
@@ -469,4 +489,5 @@ class Edge:
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
         elif path[-1] != b"index.m3u8":
-            channel.audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+            if channel.counting is not None:
+                channel.counting.asked(connection, request, None)

@@ -22,6 +22,12 @@ class FanoutLike(Protocol):
     def resume(self, sink: Connection) -> None: ...
 
 
+class ListenerLike(Protocol):
+    """What a listening connection tells whoever counts."""
+
+    def leave(self, now: float) -> None: ...
+
+
 class Door(Protocol):
     """What a connection needs of the edge it belongs to."""
 

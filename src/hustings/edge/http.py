@@ -140,7 +140,9 @@ def retry_after(low: int, high: int) -> Headers:
 class Resource:
     """One representation and its replies. Immutable; made again when the content changes."""
 
-    __slots__ = ("_gzip", "_headers", "_identity", "_level", "body", "compress", "content_type", "etag")
+    __slots__ = (
+        "_gzip", "_headers", "_identity", "_level", "body", "compress", "content_type", "etag", "seconds",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -151,8 +153,11 @@ class Resource:
         compress: bool = False,
         etag: str = "",
         level: int = 5,
+        seconds: float = 0.0,
     ) -> None:
-        """`level`: of gzip; what is packed once and served for long may cost more."""
+        """`level`: of gzip; what is packed once and served for long may cost more. `seconds`: of sound, for
+        whoever counts what was listened to."""
+        self.seconds = seconds
         self._level = level
         self.content_type = content_type
         self.body = body

@@ -136,6 +136,7 @@ FILES: dict[bytes, tuple[str, bool, Headers]] = {
     b"start.json": ("application/json", True, (*_STATE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     # Its address has the content's hash in it.
     b"hold.m4a": ("audio/mp4", False, (("Cache-Control", "public, max-age=86400"), *ANY_ORIGIN, *_NO_PAGE)),
+    b"audience.json": ("application/json", True, (*_PAGE_CACHE[:1], *ANY_ORIGIN, *_NO_PAGE)),
     b"questions.json": ("application/json", True, (*_PAGE_CACHE[:1], *ANY_ORIGIN, *_NO_PAGE)),
     b"oembed.json": ("application/json", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"calendar.ics": ("text/calendar; charset=utf-8", True, (*_FILE_CACHE, *_NO_PAGE)),

@@ -17,7 +17,7 @@ import httptools
 import structlog
 
 from hustings.addresses import address_key
-from hustings.edge.door import Door, FanoutLike
+from hustings.edge.door import Door, FanoutLike, ListenerLike
 from hustings.edge.gate import Verdict
 from hustings.edge.http import Reply, Request, problem
 from hustings.edge.kernel import end_by_reset, unsent
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body", "_burst", "_content", "_fed", "_head", "_headers", "_held", "_in_body", "_lingering",
         "_parser", "_paused", "_queue", "_request", "_since", "_url", "_verdict", "address",
-        "audience_key", "claimed", "closed", "deadline", "door", "fanout", "proxied", "shard",
+        "audience_key", "claimed", "closed", "deadline", "door", "fanout", "listener", "proxied", "shard",
         "skips", "skips_since", "transport",
     )  # fmt: skip
 
@@ -102,6 +102,8 @@ class Connection(asyncio.Protocol):
         self._held = 0
         """Bytes of replies that the client had not taken at the last look."""
         self.fanout: FanoutLike | None = None
+        self.listener: ListenerLike | None = None
+        """Who is counted for this endless response."""
         self.shard: object = None
         self.skips = 0
         self.skips_since = 0.0
@@ -150,6 +152,9 @@ class Connection(asyncio.Protocol):
         self.door.connections.discard(self)
         if self.fanout is not None:
             self.fanout.leave(self)
+        if self.listener is not None:
+            self.listener.leave(self.door.clock.monotonic())
+            self.listener = None
         self._parser = None
         self._queue = None
 

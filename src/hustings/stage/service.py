@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from hustings import ids
 from hustings.bus import subjects
+from hustings.bus.audience_messages import CountedOffer, SaltWanted
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
     CODECS,
@@ -45,6 +46,8 @@ from hustings.bus.messages import (
 from hustings.bus.socket_messages import SpeakerPacket
 from hustings.config import Settings
 from hustings.errors import Refused
+from hustings.stage.counting import REPORT_EVERY as COUNTED_EVERY
+from hustings.stage.counting import EarCounting
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
 from hustings.stage.packager import Packager, PackagerThread, init_segments
 from hustings.stage.record_program import silent_units
@@ -103,7 +106,8 @@ class StageService:
         self._opening = asyncio.Lock()
         self.ticker = Ticker(self.stage_id, self)
         self.packager = PackagerThread(self._chunk, self._packaged)
-        self.sessions = Sessions(door, self.ticker)
+        self.counting = EarCounting(self.stage_id, settings.audience_seconds)
+        self.sessions = Sessions(door, self.ticker, counting=self.counting)
         self._init: dict[Codec, bytes] = {}
 
     async def start(self) -> None:
@@ -116,13 +120,13 @@ class StageService:
         self.packager.start()
         self.recorder.start()
         work = (self._publish_outbox, self.sessions.watch, self._forget_ended, self._report, self._recover)
-        for each in (*work, self._publish_returns):
+        for each in (*work, self._publish_returns, self._publish_counted):
             self._tasks.append(asyncio.create_task(_lasting(each)))
         serve = self._bus.serve
         await serve(subjects.STAGE_OPEN, OpenBroadcast, self.open)
         await serve(subjects.STAGE_LIVE, GoLive, self.go_live)
         await serve(subjects.STAGE_STOP, StopBroadcast, self.stop_broadcast)
-        await serve(subjects.STAGE_OFFER, SessionOffer, self.offer)
+        await serve(subjects.STAGE_OFFER, CountedOffer, self.offer)
         await serve(subjects.STAGE_TRICKLE, SessionTrickle, self.trickle)
         await serve(subjects.STAGE_DELETE, SessionDelete, self.delete)
         await serve(subjects.STAGE_MUTE, MuteParticipant, self.mute)
@@ -131,6 +135,7 @@ class StageService:
         await serve(subjects.STAGE_ANNOUNCE, AnnounceEvent, self.announce)
         await serve(subjects.STAGE_RECORD, SetRecording, self.set_recording)
         await serve(subjects.MEDIA_WINDOW, WindowRequest, self.window)
+        await self._bus.subscribe(subjects.AUDIENCE_SALT_WANTED, SaltWanted, self._tell_counted)
         await self._bus.subscribe(subjects.STAGE_PACKETS, SpeakerPacket, self.sessions.sockets.packet)
         self._bus.on_reconnect(self._repeat_reports)
         await self._bus.publish(subjects.STAGE_HELLO, StageHello(stage_id=self.stage_id))
@@ -221,6 +226,7 @@ class StageService:
             return sessions, report
 
         sessions, report = await self._in_tick(end)
+        self.counting.end(broadcast_id)
         self.packager.finish(broadcast_id)
         await self.sessions.close_all(sessions, "ended")
         self.report(report)
@@ -323,6 +329,17 @@ class StageService:
 
     async def _publish_returns(self) -> None:
         await self.sessions.sockets.run(self._bus)
+
+    async def _publish_counted(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTED_EVERY)
+            for message in self.counting.report():
+                await self._bus.publish(subjects.AUDIENCE_COUNTED, message)
+
+    async def _tell_counted(self, _message: SaltWanted) -> None:
+        """A studio began anew."""
+        for message in self.counting.report(everything=True):
+            await self._bus.publish(subjects.AUDIENCE_COUNTED, message)
 
     async def _publish_outbox(self) -> None:
         while True:

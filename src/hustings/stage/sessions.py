@@ -14,8 +14,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from hustings import ids
+from hustings.bus.audience_messages import CountedOffer
 from hustings.bus.messages import Place, SessionAnswer, SessionOffer, SessionTrickle
 from hustings.errors import HustingsError, Refused
+from hustings.stage.counting import Ear, EarCounting
 from hustings.stage.engine import BroadcastEngine
 from hustings.stage.socket_peer import SocketPeer, SocketPeers
 from hustings.stage.ticker import Held, Ticker
@@ -51,6 +53,8 @@ class Session:
     etag: str
     created: float
     trickled: int = 0
+    ear: Ear | None = None
+    """Of one who listens."""
     waiting: Callable[[], str] | None = None
     """Takes the seat, in the tick's thread, once the connection stands (SessionOffer.when_connected)."""
 
@@ -58,7 +62,14 @@ class Session:
 class Sessions:
     """All sessions of the stage."""
 
-    def __init__(self, door: MediaDoor, ticker: Ticker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        door: MediaDoor,
+        ticker: Ticker,
+        clock: Callable[[], float] = time.monotonic,
+        counting: EarCounting | None = None,
+    ) -> None:
+        self._counting = counting
         self._door = door
         self._ticker = ticker
         self._clock = clock
@@ -111,6 +122,8 @@ class Sessions:
                 session.peer.close()
                 raise
         self._sessions[session.session_id] = session
+        if self._counting is not None and session.kind == "egress" and isinstance(offer, CountedOffer):
+            session.ear = self._counting.begin(offer, engine.slug)
         if isinstance(session.peer, SocketPeer):
             self.sockets.add(session.session_id, session.peer)
         _sessions.labels(session.kind).inc()
@@ -212,6 +225,15 @@ class Sessions:
                 await self._end(session.session_id, "never connected")
             elif state == "connected" and session.waiting is not None:
                 await self._take_seat(session, session.waiting)
+            if session.ear is not None:
+                self._listens(session, session.ear, state == "connected", now)
+
+    def _listens(self, session: Session, ear: Ear, connected: bool, now: float) -> None:
+        """Takes stock of a listener."""
+        engine = self._ticker.engines.get(session.broadcast_id)
+        far = session.peer.far if isinstance(session.peer, AnsweringPeer) else None
+        hears = connected and engine is not None and engine.live
+        ear.look(now, hears=hears, reported=far.at if far is not None else None)
 
     async def _take_seat(self, session: Session, take_over: Callable[[], str]) -> None:
         """The connection stands that was to be waited for."""
@@ -250,6 +272,8 @@ class Sessions:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             session.peer.close()
+            if session.ear is not None:
+                session.ear.leave()
             self.sockets.end(session_id, cause)
             _sessions.labels(session.kind).dec()
             _ended.labels(cause).inc()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -88,6 +88,19 @@ class RecordStore:
         )
         async with reading(self._engine) as connection:
             return [line.encode() for line in (await connection.execute(query)).scalars()]
+
+    async def told(self, slug: str, first: int, kinds: Sequence[str]) -> list[tuple[int, bytes]]:
+        """Number and line of the entries from `first` on whose kinds are among `kinds`, in order."""
+        of_kind = [record_entries.c.line.contains(f'"kind":"{kind}"') for kind in kinds]
+        query = (
+            select(record_entries.c.seq, record_entries.c.line)
+            .where(record_entries.c.slug == slug, record_entries.c.seq >= first, or_(*of_kind))
+            .order_by(record_entries.c.seq)
+            .limit(MAX_READ)
+        )
+        async with reading(self._engine) as connection:
+            found = [(row.seq, row.line.encode()) for row in await connection.execute(query)]
+        return [(seq, line) for seq, line in found if json.loads(line)["kind"] in kinds]
 
     async def hash_of(self, slug: str, seq: int) -> str:
         """Of one entry; "" when there is none."""

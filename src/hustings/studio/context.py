@@ -220,6 +220,7 @@ class LinksView:
     whip: str = ""
     calendar: str = ""
     embed: str = ""
+    audience: str = ""
     questions_log: str = ""
     replay: str = ""
     feed: str = ""

@@ -37,6 +37,7 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
+from hustings.counted_apart import read_bots
 from hustings.ids import secret_hash
 from hustings.role import role_runtime
 from hustings.sockets import studio_door
@@ -57,6 +58,7 @@ from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.service import Accounts
 from hustings.studio.app import create_app
 from hustings.studio.assets import Assets
+from hustings.studio.audience import Audience
 from hustings.studio.audience_page import AudiencePages
 from hustings.studio.clips import Clips
 from hustings.studio.covers import Covers
@@ -195,6 +197,7 @@ async def studio_app(
         publisher.add(Holds(settings.data / "hold").pages)
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
         records = await _records(bus, engine, studio, publisher)
+        audience = await _audience(bus, engine, studio, publisher, records)
         starts = await _starts(bus, engine, studio, publisher, records)
         talk_times = TalkTimes(studio.board, store)
         await talk_times.load()
@@ -209,11 +212,12 @@ async def studio_app(
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
+        await audience.serve()
         by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         work = (
             *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
             *(feeds.run(), publisher.run(), talk_times.run(), *_house(studio)),
-            *(listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
+            *(audience.run(), listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
         )
         async with _at_work(work, (talk_times.save, studio.link.close)):
             yield app
@@ -262,6 +266,21 @@ async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Pub
     await bus.subscribe(subjects.RECORDING_READY, RecordingReady, records.recording_ready)
     await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, records.recording_deleted)
     return records
+
+
+async def _audience(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, records: Records
+) -> Audience:
+    """Who listened."""
+    audience = Audience(
+        *(studio.board, records.store, bus, studio.clock, publisher.renew, records.written),
+        seconds=studio.settings.audience_seconds,
+        bots=read_bots(studio.settings),
+    )
+    await audience.load()
+    publisher.add(audience.pages)
+    studio.media.counted = audience.visitor
+    return audience
 
 
 async def _starts(

@@ -198,6 +198,7 @@ def links(
         embed=f"{base}/embed",
         questions_log=f"{base}/questions.json" if asked else "",
         replay=f"{base}/replay/" if recorded else "",
+        audience=f"{base}/audience.json",
         start=f"{base}/start.json" if room.broadcast is not None or room.scheduled_at is not None else "",
         record=f"{base}/record.jsonl",
         hold=hold_address(room.slug, room.details.hold) if room.status is RoomStatus.OPEN else "",

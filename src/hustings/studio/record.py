@@ -68,6 +68,7 @@ class Records:
     def __init__(
         self, store: RecordStore, board: Board, data: Path, clock: Clock, signer: Signing, renew: Renew
     ) -> None:
+        self.store = store
         self._store = store
         self._board = board
         self._data = data
