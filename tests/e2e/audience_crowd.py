@@ -70,7 +70,14 @@ class Crowd:
                         await self._hls(person)
                     case "whep":
                         await self._by_whep(person)
-            except (OSError, EOFError, Refused, Unavailable, httpx.HTTPError, asyncio.IncompleteReadError) as error:
+            except (
+                OSError,
+                EOFError,
+                Refused,
+                Unavailable,
+                httpx.HTTPError,
+                asyncio.IncompleteReadError,
+            ) as error:
                 person.problem = f"{type(error).__name__}: {error}"
                 await asyncio.sleep(random.uniform(0.2, 0.8))
 
@@ -184,9 +191,7 @@ class Truth:
 
 def truth(people: Iterable[Person], threshold: float) -> Truth:
     """By the method: who listened for `threshold` seconds counts, with all he heard; moments are full 5 s."""
-    counted = [
-        (p, stretch) for p in people for stretch in p.heard if stretch[1] - stretch[0] >= threshold
-    ]
+    counted = [(p, stretch) for p in people for stretch in p.heard if stretch[1] - stretch[0] >= threshold]
 
     def peak(of: list[tuple[Person, tuple[float, float]]]) -> int:
         moments: dict[int, int] = {}
@@ -201,7 +206,9 @@ def truth(people: Iterable[Person], threshold: float) -> Truth:
     def unique(of: list[tuple[Person, tuple[float, float]]]) -> int:
         return len({(p.address, p.agent) for p, _ in of})
 
-    doors = {door: [each for each in counted if each[0].door == door] for door in ("push", "hls", "stream", "whep")}
+    doors = {
+        door: [each for each in counted if each[0].door == door] for door in ("push", "hls", "stream", "whep")
+    }
     return Truth(
         peak(counted),
         seconds(counted),

@@ -197,6 +197,36 @@ def timeline(seconds: float, *, over: bool = True) -> dict[str, Any]:
     }
 
 
+def entries(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the public record says of these minutes, and of the chapters."""
+    since = datetime.fromisoformat(rows[0]["at"])
+    none = {"concurrent": 0, "peak": 0, "seconds": 0, "unique": 0}
+    found: list[dict[str, Any]] = [
+        {
+            "at": iso(since + timedelta(seconds=float(each["at"]))),  # type: ignore[arg-type]
+            "kind": "chapter",
+            "data": {"broadcast": name, "title": each["title"]},
+        }
+        for each in CHAPTERS
+    ]
+    for row in rows:
+        net = {key: row[key] for key in ("concurrent", "peak", "joined", "left", "unique")}
+        data = {
+            "broadcast": name,
+            "threshold": 60,
+            "minute": row["at"],
+            "net": {**net, "seconds": row["listening_seconds"]},
+            "doors": {door: {**none, "concurrent": count} for door, count in row["by_door"].items() if count},
+            "beacon": {**none, "concurrent": row["beacon"]},
+            "bots": {**none, "concurrent": row["bots"]},
+            "requests": 0,
+            "connections": 0,
+            "salts": 1,
+        }
+        found.append({"at": row["at"], "kind": "audience", "data": data})
+    return [*found, {"at": iso(since), "kind": "head", "seq": len(found)}]
+
+
 def _evening(*, live: bool, most: float = 812, count: int = 97, **more: Any) -> dict[str, Any]:
     rows = minutes(SINCE, count, most, open_minutes=2 if live else 0)
     if not live:
@@ -232,6 +262,7 @@ class Fake:
     figures: dict[str, Any] | int
     timelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
+    record: list[dict[str, Any]] = field(default_factory=list)
     view: RoomView = VIEW
     requests: list[str] = field(default_factory=list)
 
@@ -269,6 +300,8 @@ def _answer(route: Route, door: Fake) -> None:
         _json(route, door.figures)
     elif below.startswith("replay/") and below.endswith("/timeline.json"):
         _json(route, door.timelines.get(below.split("/")[1], 404))
+    elif below == "record.jsonl" and door.record:
+        route.fulfill(body="".join(json.dumps(each) + "\n" for each in door.record))
     elif below == "state.json":
         _json(route, door.state or 404)
     else:

@@ -26,6 +26,7 @@ from audience_fake import (
     audience,
     broadcast,
     door_of,
+    entries,
     fake,
     iso,
     minutes,
@@ -298,6 +299,32 @@ def test_gaps_and_what_is_still_counted_are_drawn_as_such(page: Page) -> None:
     made = pure(page, "series", some)
     assert made["open"] == [None, None, some[2]["concurrent"], some[3]["concurrent"]], "it hangs together"
     assert made["left"] == [-row["left"] for row in some]
+
+
+@pytest.mark.parametrize("listed", [0, 40])
+def test_minutes_that_are_not_listed_any_more_are_in_the_public_record(page: Page, listed: int) -> None:
+    all_rows = minutes(SINCE, 97, 812)
+    evening = broadcast(LIVE, SINCE, all_rows, ended=True, minutes_left_out=len(all_rows) - listed)
+    evening["minutes"] = all_rows[len(all_rows) - listed :]
+    door = fake(page, Fake(audience(evening)))
+    page.goto(f"{PAGE}?lang=en")
+    ready(page)
+    assert figure(page, "peak")[0] == f"{evening['totals']['net']['peak']:,}", "totals are of all minutes"
+    assert page.locator("#curve-box").is_visible() == bool(listed)
+    fetch = page.get_by_role("button", name="Fetch them from the public record")
+    fetch.click()
+    page.wait_for_function("document.getElementById('left-out').textContent.includes('cannot be reached')")
+    door.record = entries(EARLIER, minutes(SINCE, 9, 5)) + entries(LIVE, all_rows)
+    fetch.click()
+    page.wait_for_selector("#left-out-box", state="hidden")
+    _, content = saved(page, "Minutes as CSV")
+    read = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True))
+    assert [(line["minute"], int(line["concurrent"]), int(line["hls"])) for line in read] == [
+        (row["at"], row["concurrent"], row["by_door"]["hls"]) for row in all_rows
+    ]
+    assert read[20]["chapter"] == "What it costs"
+    look(page)
+    assert page.locator("#left-out-box").is_hidden(), "they stay"
 
 
 # --- files -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // comes from the recording, also while it is made; without one from state.json, which knows chapters only.
 
 import { Pictures, reach, stretch } from "./audience_chart.js";
-import { anybody, chapterAt, chosen, lastWhole, minutesCsv, NOTHING_SAID, replayCsv, saidIn, saidNow, seconds, series, spoke } from "./audience_model.js";
+import { anybody, chapterAt, chosen, lastWhole, minutesCsv, NOTHING_SAID, recorded, replayCsv, saidIn, saidNow, seconds, series, spoke, withEarlier } from "./audience_model.js";
 import { isolated, listened, Tables } from "./audience_tables.js";
 import { clock, date, number } from "./format.js";
 import { Strings } from "./strings.js";
@@ -51,6 +51,8 @@ class AudiencePage {
     /** @type {import("./audience_model.js").Series | null} */
     this._series = null;
     this._timer = 0;
+    /** What was fetched from the public record, by broadcast. @type {Map<string, import("./audience_model.js").Minute[]>} */
+    this._earlier = new Map();
     const parts = {
       curve: byId("curve"), plot: byId("plot"), marks: byId("marks"), comings: byId("comings"), at: byId("at"), legend: byId("legend"),
       voices: /** @type {HTMLCanvasElement} */ (byId("voices")), minute: /** @type {HTMLInputElement} */ (byId("minute")),
@@ -70,13 +72,37 @@ class AudiencePage {
     byId("again").addEventListener("click", () => void this.look());
     byId("by-door").addEventListener("click", () => this._toggleDoors());
     byId("minutes-box").addEventListener("toggle", () => this._minutes());
+    byId("left-out-fetch").addEventListener("click", () => void this._fetchEarlier());
     byId("csv").addEventListener("click", () => this._save("minutes"));
     byId("csv-replay").addEventListener("click", () => this._save("replay"));
   }
 
   /** The broadcast that is shown. @returns {Broadcast | null} */
   get _of() {
-    return this._all && chosen(this._all, location.hash.slice(1));
+    const of = this._all && chosen(this._all, location.hash.slice(1));
+    const earlier = of && this._earlier.get(of.broadcast);
+    return of && earlier ? withEarlier(of, earlier) : of;
+  }
+
+  /** The minutes that audience.json has left out. */
+  async _fetchEarlier() {
+    const of = this._of;
+    const button = /** @type {HTMLButtonElement} */ (byId("left-out-fetch"));
+    if (!of || button.disabled) return;
+    button.disabled = true;
+    try {
+      const answer = await fetch(`${this._base}/record.jsonl`);
+      if (!answer.ok) throw new Refused(answer.status);
+      const { minutes, chapters } = recorded(await answer.text(), of.broadcast);
+      this._earlier.set(of.broadcast, minutes);
+      const since = seconds(of.live_since);
+      if (!this._said.chapters.length) this._said = { ...this._said, chapters: chapters.map(({ at, title }) => ({ at: Math.max(0, seconds(at) - since), title })) };
+      this._show();
+    } catch {
+      byId("left-out").textContent = this._strings.t("audience.left_out_failed");
+    } finally {
+      button.disabled = false;
+    }
   }
 
   /** Asks the server, shows what it says, and comes again. */
@@ -167,13 +193,16 @@ class AudiencePage {
     byId("csv").hidden = !of?.minutes.length;
     this._head(of);
     if (!of) return this._empty(t("audience.none"), "none");
-    if (!of.minutes.length) return this._empty(t("audience.soon", { time: clock(of.live_since, lang) }), "soon");
+    if (of.ended === null && !of.minutes.length && !of.minutes_left_out) return this._empty(t("audience.soon", { time: clock(of.live_since, lang) }), "soon");
     if (!anybody(of)) return this._empty(t(of.ended === null ? "audience.nobody" : "audience.nobody_came", { n: all.method.seconds }), "nobody");
     byId("empty").hidden = true;
     this._box.hidden = false;
     this._box.dataset.state = of.ended === null ? "live" : "ended";
     this._totals(all, of);
-    this._draw(of);
+    byId("left-out-box").hidden = !of.minutes_left_out;
+    byId("left-out").textContent = t("audience.left_out", { n: number(of.minutes_left_out, lang) });
+    for (const id of ["curve-box", "stops-section", "by-door"]) byId(id).hidden = !of.minutes.length;
+    if (of.minutes.length) this._draw(of);
     this._tables.show(of, this._said);
     this._minutes();
   }
@@ -242,8 +271,6 @@ class AudiencePage {
     byId("comings-cut").hidden = !cut;
     byId("comings-cut").textContent = t("audience.cut", { joined: number(joined, lang), left: number(left, lang) });
     byId("unsaid").hidden = this._said.voices.length > 0;
-    byId("left-out").hidden = !of.minutes_left_out;
-    byId("left-out").textContent = t("audience.left_out", { n: number(of.minutes_left_out, lang) });
     byId("curve-says").textContent = t("audience.curve_says", {
       from: clock(of.minutes[0].at, lang), to: clock(new Date(to * 1000).toISOString(), lang), first: number(of.minutes[0].concurrent, lang),
       peak: number(of.totals.net.peak, lang), peak_at: peak_at ? clock(peak_at, lang) : "–", last: number((lastWhole(of) ?? of.minutes[0]).concurrent, lang),

@@ -183,6 +183,50 @@ export function parts(of, chapters) {
   });
 }
 
+/**
+ * What the public record says of one broadcast (docs/record.md): audience.json has the newest minutes only. Nothing is
+ * checked here: `hustings verify` does that.
+ * @param {string} text record.jsonl @param {string} broadcast
+ * @returns {{minutes: Minute[], chapters: {at: string, title: string}[]}}
+ */
+export function recorded(text, broadcast) {
+  /** @type {{minutes: Minute[], chapters: {at: string, title: string}[]}} */
+  const found = { minutes: [], chapters: [] };
+  for (const line of text.split("\n")) {
+    // Most lines are of other broadcasts: they are not even parsed.
+    if (!line.includes(broadcast)) continue;
+    const { at, kind, data } = JSON.parse(line);
+    if (data?.broadcast !== broadcast) continue;
+    if (kind === "chapter") found.chapters.push({ at, title: data.title });
+    if (kind === "audience") found.minutes.push(minuteOf(data));
+  }
+  return found;
+}
+
+/** @param {any} data of an entry "audience" @returns {Minute} */
+function minuteOf({ minute, net, doors: by, beacon, bots }) {
+  return {
+    at: minute,
+    final: true,
+    concurrent: net.concurrent,
+    peak: net.peak,
+    listening_seconds: net.seconds,
+    by_door: Object.fromEntries(DOORS.map((door) => [door, by[door]?.concurrent ?? 0])),
+    joined: net.joined,
+    left: net.left,
+    unique: net.unique,
+    beacon: beacon.concurrent,
+    bots: bots.concurrent,
+  };
+}
+
+/** The broadcast with the minutes of the record that it had left out. @param {Broadcast} of @param {Minute[]} minutes @returns {Broadcast} */
+export function withEarlier(of, minutes) {
+  const first = of.minutes[0]?.at ?? "\uffff";
+  const earlier = minutes.filter((minute) => minute.at < first);
+  return { ...of, minutes: [...earlier, ...of.minutes], minutes_left_out: Math.max(0, of.minutes_left_out - earlier.length) };
+}
+
 /** Whether anything at all was counted. @param {Broadcast} of */
 export function anybody(of) {
   return of.minutes.some((minute) => minute.peak > 0) || of.totals.net.peak > 0;
