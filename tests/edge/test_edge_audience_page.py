@@ -50,7 +50,7 @@ async def test_it_is_there_in_both_languages_and_asks_for_the_rooms_own_figures(
     assert 'href="/r/hall/audience.json"' in text, "without a script, too"
     german = house.client().ask("/r/hall/audience", HTML, "Accept-Language: de")
     assert german.headers["content-language"] == "de"
-    assert "Zuhörerzahlen" in german.body.decode()
+    assert "Publikum" in german.body.decode()
 
 
 async def test_nobody_else_may_frame_it_and_nothing_in_it_runs_but_our_scripts(house: House) -> None:
