@@ -95,7 +95,7 @@ def until(what: Any, within: float = 30.0) -> None:
 
 
 def shows(page: Page, expression: str, within: float) -> None:
-    """Waits until the page's own script has come so far. (Its policy forbids what `wait_for_function` does.)"""
+    """Waits until the script has come so far. (The policy forbids what `wait_for_function` does.)"""
     end = time.monotonic() + within
     while not page.evaluate(expression):
         says = page.inner_text("main")[:600] if time.monotonic() > end else ""

@@ -16,7 +16,7 @@ async def test_every_room_has_it_before_and_after_it_was_live(tmp_path: Path) ->
         first = (await published(house)).pages
         bodies = {lang: first[f"audience.{lang}"].body for lang in LANGS}
         assert b">Audience<" in bodies["en"]
-        assert "Publikum".encode() in bodies["de"]
+        assert b"Publikum" in bodies["de"]
         await house.command("open")
         await house.command("start")
         later = (await published(house)).pages
