@@ -85,7 +85,7 @@ def minutes(since: datetime, count: int, most: float, *, open_minutes: int = 0) 
             }
         )
     for n, row in enumerate(rows[count - open_minutes :]):
-        row["concurrent"] = round(row["concurrent"] * (0.8 - 0.5 * n))
+        row["concurrent"] = round(row["concurrent"] * (0.98 - 0.05 * n))  # who has just come is not in it yet
     return rows
 
 

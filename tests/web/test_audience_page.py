@@ -174,6 +174,17 @@ def test_where_most_stopped_is_said_with_chapter_speaker_and_a_link_there(page: 
     assert chapters[1][1] == "14:00"
 
 
+def test_before_the_first_minute_is_final_there_is_a_curve_and_there_are_no_totals(page: Page) -> None:
+    evening = broadcast(LIVE, SINCE, minutes(SINCE, 2, 40, open_minutes=2))
+    fake(page, Fake(audience(evening)))
+    page.goto(f"{PAGE}?lang=en")
+    ready(page)
+    for name in ("now", "peak", "average", "unique", "listening"):
+        assert figure(page, name) == ("–", ""), "0 would be a figure"
+    assert page.inner_text("#readout").startswith("21:01: listening ")
+    assert "still being counted" in page.inner_text("#readout")
+
+
 def test_what_was_heard_again_is_a_table_of_days(page: Page) -> None:
     arrange(page, "ended")
     first, *others = rows(page, "replays")
@@ -434,7 +445,7 @@ def test_who_could_not_be_reached_is_found_again_with_a_button(page: Page) -> No
 
 def test_the_end_is_told_and_the_last_count_is_that_before_all_left(page: Page) -> None:
     door = arrange(page, "live")
-    assert page.locator('[data-figure="now"] dt').inner_text() == "Listening now"
+    assert page.locator('[data-figure="now"] dt').inner_text() == "Listening"
     door.figures = STATES["ended"]
     look(page)
     page.wait_for_selector("#counted[data-state=ended]")

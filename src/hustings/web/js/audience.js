@@ -243,17 +243,19 @@ class AudiencePage {
   _totals(all, of) {
     const { t, lang } = this._strings;
     const { net, gross, salts } = of.totals;
-    const n = (/** @type {number} */ value) => number(value, lang);
+    // As long as no minute is final there are no totals, and 0 would be none.
+    const counted = of.ended !== null || of.minutes.some((minute) => minute.final);
+    const n = (/** @type {number} */ value) => (counted ? number(value, lang) : "–");
     byId("net-text").textContent = t("audience.net_text", { n: all.method.seconds });
     const whole = lastWhole(of);
     const now = /** @type {HTMLElement} */ (document.querySelector('[data-figure="now"] dt'));
     now.textContent = t(of.ended === null ? "audience.now" : "audience.end");
     this._figure("now", whole ? n(whole.concurrent) : "–", whole ? t("audience.at_time", { time: clock(whole.at, lang) }) : "");
     this._figure("peak", n(net.peak), net.peak_at ? t("audience.at_time", { time: clock(net.peak_at, lang) }) : "");
-    this._figure("average", number(net.average_hundredths / 100, lang, net.average_hundredths < 10_000 && net.average_hundredths % 100 ? 1 : 0));
+    this._figure("average", !counted ? "–" : number(net.average_hundredths / 100, lang, net.average_hundredths < 10_000 && net.average_hundredths % 100 ? 1 : 0));
     const error = t("audience.unique_error", { percent: number(100 * all.method.unique_error, lang) });
-    this._figure("unique", n(net.unique), salts > 1 ? `${error}; ${t("audience.unique_at_most")}` : error);
-    this._figure("listening", listened(net.listening_seconds, lang));
+    this._figure("unique", n(net.unique), !counted ? "" : salts > 1 ? `${error}; ${t("audience.unique_at_most")}` : error);
+    this._figure("listening", counted ? listened(net.listening_seconds, lang) : "–");
     this._figure("requests", n(gross.requests));
     this._figure("connections", n(gross.connections));
   }

@@ -7,9 +7,10 @@ import { chapterAt, MINUTE, seconds } from "./audience_model.js";
 /** uPlot, a script of its own (vendor). @type {any} */
 const { uPlot } = /** @type {any} */ (globalThis);
 
-/** Left of the pictures are their figures, right a little room, px. */
-const AXIS = 58;
-const ROOM = 10;
+/** Left of the pictures are their figures, as wide as these are, right half a time, px. */
+const AXIS = 44;
+const LETTER = 7;
+const ROOM = 18;
 /** Heights, px: curve, comings, the line of times, a voice's lane. */
 const TALL = 260;
 const LOW = 130;
@@ -67,6 +68,7 @@ export class Pictures {
     /** @type {View | null} */
     this._view = null;
     this._width = 0;
+    this._axis = AXIS;
     /** Chapters that have a mark. @type {import("./audience_model.js").Chapter[]} */
     this._shown = [];
     /** @type {any[]} */
@@ -115,14 +117,21 @@ export class Pictures {
   /** Where a time lies, px from the pictures' left edge. @param {number} time Unix s */
   _x(time) {
     const { from, to } = /** @type {View} */ (this._view);
-    return AXIS + ((time - from) / (to - from)) * (this._width - AXIS - ROOM);
+    return this._axis + ((time - from) / (to - from)) * (this._width - this._axis - ROOM);
   }
 
   /** @param {number} clientX */
   _timeAt(clientX) {
     const { from, to } = /** @type {View} */ (this._view);
-    const left = this._parts.curve.getBoundingClientRect().left + AXIS;
-    return from + ((clientX - left) / (this._width - AXIS - ROOM)) * (to - from);
+    const left = this._parts.curve.getBoundingClientRect().left + this._axis;
+    return from + ((clientX - left) / (this._width - this._axis - ROOM)) * (to - from);
+  }
+
+  /** @param {Series} series */
+  _figuresWide({ final, open, joined, left }) {
+    const most = Math.max(1, ...[final, open, joined, left].flat().map((value) => Math.abs(value ?? 0)));
+    const steps = STEPS.filter((step) => step <= 1.2 * most);
+    return Math.max(AXIS, LETTER * Math.max(...steps.map((step) => short(this._lang)(step).length)) + 18);
   }
 
   get _tall() {
@@ -138,7 +147,8 @@ export class Pictures {
   draw() {
     const { curve, minute } = this._parts;
     this._width = Math.floor(curve.clientWidth);
-    if (!this._view || this._width < 2 * AXIS) return;
+    if (!this._view || this._width < 3 * AXIS) return;
+    this._axis = this._figuresWide(this._view.series);
     for (const chart of this._made) chart.destroy();
     this._made = [this._curve(), this._comings()];
     this._marks();
@@ -165,7 +175,7 @@ export class Pictures {
       scales: { x: { time: true, range: () => [from, to] }, y },
       axes: [
         { ...axis, show: !hide.length, space: 64, size: TIMES, incrs: [60, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => clock(new Date(each * 1000).toISOString(), this._lang)) },
-        { ...axis, size: AXIS, incrs: STEPS, space: 32, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => short(this._lang)(Math.abs(each))) },
+        { ...axis, size: this._axis, incrs: STEPS, space: 32, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => short(this._lang)(Math.abs(each))) },
       ],
     };
   }
@@ -255,7 +265,7 @@ export class Pictures {
     pen.scale(dense, dense);
     pen.font = "600 12px system-ui, sans-serif";
     pen.textBaseline = "middle";
-    const [left, right] = [AXIS, this._width - ROOM];
+    const [left, right] = [this._axis, this._width - ROOM];
     said.voices.forEach(({ name, spans }, lane) => {
       const top = lane * LANE + 2;
       pen.fillStyle = color("--ink");
