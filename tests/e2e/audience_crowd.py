@@ -93,18 +93,20 @@ class Crowd:
 
     async def _endless(self, person: Person, path: str) -> None:
         reader, writer = await self._connect(person)
-        begun = time.time()
+        begun = 0.0
         try:
             writer.write(self._request(person, path))
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n")[0]:
                 raise EOFError(head[:40].decode("latin-1"))
+            begun = time.time()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._left(person)):
                     while await reader.read(65536):
                         pass
         finally:
-            person.heard.append((begun, time.time()))
+            if begun:
+                person.heard.append((begun, time.time()))
             writer.close()
 
     async def _hls(self, person: Person) -> None:
@@ -162,13 +164,9 @@ class Crowd:
                 while peer.state == "connecting":
                     await asyncio.sleep(0.05)
                 begun = time.time()
-                count = 0
                 while self._left(person) > 0 and peer.state == "connected":
                     while peer.receive() is not None:
                         pass
-                    count += 1
-                    if count % 10 == 1:
-                        peer.report()
                     await asyncio.sleep(0.1)
                 person.heard.append((begun, time.time()))
                 where = httpx.URL(self._whep).join(answer.headers["location"])

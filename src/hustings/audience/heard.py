@@ -16,6 +16,13 @@ from hustings.errors import Corrupt
 
 AHEAD: Final = 18.0
 """Seconds of fetched sound that may lie ahead of the clock: three segments."""
+TOLD: Final = 6.0
+"""Seconds after which every edge has told what was fetched there."""
+SLACK: Final = 5
+"""... by which sound may be fetched later than it ought to be heard: pieces come in lumps."""
+STEP: Final = 5.0
+MOST_FETCHED: Final = 60.0
+"""Seconds of sound taken from one message: more lie ahead of what anybody can have heard."""
 QUIET: Final = 15.0
 """Seconds without anything fetched that end a listener."""
 MAX_COLLECTED: Final = 40_000
@@ -116,20 +123,28 @@ def read_records(data: bytes) -> Iterator[Taken]:
 
 
 class _Hearer:
-    __slots__ = ("covered", "last", "piece", "session")
+    __slots__ = ("credit", "fetched", "last", "piece", "reach", "session", "until")
 
     def __init__(self, session: Session, at: float) -> None:
         self.session = session
-        self.covered = at
-        """Up to when he has sound."""
         self.last = at
-        """When he asked for some last."""
+        """When he asked for sound last."""
         self.piece = 0.0
-        session.until = at
+        self.until = at
+        """Up to here it is settled what he heard."""
+        self.credit = 0.0
+        """Seconds fetched and not heard yet, of those up to `reach`."""
+        self.reach = int(at)
+        self.fetched: dict[int, float] = {}
+        """By second, after `reach`."""
 
 
 class Hearers:
-    """All of one broadcast, in a tally. Times as the tally's."""
+    """All of one broadcast, in a tally. Times as the tally's.
+
+    Edges tell of the same seconds one after the other and at different moments, so what was fetched is spread
+    over the time in which it was, and heard from only when all have told.
+    """
 
     def __init__(self, tally: Tally) -> None:
         self.dropped = 0
@@ -142,7 +157,7 @@ class Hearers:
     def took(self, taken: Taken, begin: float) -> None:
         """One record of a message that began at `begin`."""
         who = (NUMBER[taken.lane], taken.who)
-        first, last = begin + taken.first, begin + taken.last
+        first, last = begin + taken.first, begin + max(taken.first, taken.last)
         hearer = self._hearers.get(who)
         if hearer is not None and first - hearer.last > QUIET:
             self._leaves(self._hearers.pop(who))
@@ -155,31 +170,52 @@ class Hearers:
             hearer = self._hearers[who] = _Hearer(session, first)
         elif not hearer.session.counted and not hearer.session.key:
             hearer.session.key = taken.key
-        # Where he has run dry, nothing was heard; what is fetched now is for now.
-        self._heard(hearer, first)
-        hearer.covered = min(max(hearer.covered, first) + taken.seconds, max(last, hearer.last) + AHEAD)
-        self._heard(hearer, last)
         hearer.last = max(hearer.last, last)
         hearer.piece = taken.piece
+        self._fetched(hearer, first, last + max(taken.piece, 0.1), min(taken.seconds, MOST_FETCHED))
 
-    def _heard(self, hearer: _Hearer, now: float) -> None:
-        """What he had has been heard up to `now`."""
-        session, until = hearer.session, hearer.session.until
-        assert until is not None
-        self._tally.took(session, until, min(now, hearer.covered))
-        session.until = max(until, now)
+    @staticmethod
+    def _fetched(hearer: _Hearer, begin: float, end: float, seconds: float) -> None:
+        """So much, evenly between `begin` and `end`."""
+        for second in range(int(begin), int(end) + 1):
+            part = seconds * max(0.0, min(end, second + 1) - max(begin, second)) / (end - begin)
+            if second < hearer.reach:
+                hearer.credit += part
+            else:
+                hearer.fetched[second] = hearer.fetched.get(second, 0.0) + part
+
+    def _hears(self, hearer: _Hearer, horizon: float) -> None:
+        """What he had has been heard up to `horizon`, or to the middle of the last piece: that is how much of
+        it is heard by one who leaves, on the average."""
+        limit = min(horizon, hearer.last + hearer.piece / 2)
+        run = hearer.until
+        while hearer.until < limit:
+            second = int(hearer.until)
+            end = min(second + 1.0, limit)
+            while hearer.reach <= second + SLACK:
+                hearer.credit += hearer.fetched.pop(hearer.reach, 0.0)
+                hearer.reach += 1
+            hearer.credit = min(hearer.credit, AHEAD)
+            heard = min(end - hearer.until, hearer.credit)
+            hearer.credit -= heard
+            if heard < end - hearer.until:
+                # He has run dry: the rest of this second was silent.
+                self._tally.took(hearer.session, run, hearer.until + heard)
+                run = end
+            hearer.until = end
+        self._tally.took(hearer.session, run, hearer.until)
 
     def _leaves(self, hearer: _Hearer) -> None:
-        """Half of the last piece is what he has heard of it, on the average."""
-        until = hearer.session.until
-        assert until is not None
-        self._tally.took(hearer.session, until, min(hearer.covered, hearer.last + hearer.piece / 2))
+        self._hears(hearer, float("inf"))
         self._tally.end(hearer.session)
 
     def tick(self, now: float) -> None:
-        """Lets go of those who have fetched nothing for too long. Some seconds late do no harm."""
-        for who in [who for who, hearer in self._hearers.items() if now - hearer.last > QUIET]:
-            self._leaves(self._hearers.pop(who))
+        """Once a second. Settles what all edges have told of, and lets go of those who fetch no more."""
+        for who, hearer in list(self._hearers.items()):
+            if now - hearer.last > QUIET + TOLD:
+                self._leaves(self._hearers.pop(who))
+            elif now - TOLD - SLACK - hearer.until >= STEP:
+                self._hears(hearer, now - TOLD - SLACK)
 
     def end(self) -> None:
         """The broadcast is over: for all."""

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from typing import Final
 
-from datasketches import hll_sketch, hll_union, tgt_hll_type
+from datasketches import hll_sketch, hll_union, tgt_hll_type  # type: ignore[import-untyped]  # no stubs
 
 from hustings.errors import Corrupt
 
@@ -53,7 +53,7 @@ class Unique:
 
     def count(self) -> int:
         """How many different keys, about."""
-        return round(self._union.get_estimate())
+        return int(round(self._union.get_estimate()))
 
     def to_bytes(self) -> bytes:
         """At most MOST_BYTES; a few bytes for each key while there are few."""

@@ -1,4 +1,9 @@
-"""Counting who listens by WHEP (docs/audience.md): connected, and saying by RTCP that packets arrive."""
+"""Counting who listens by WHEP (docs/audience.md): whose connection stands.
+
+It stands as long as the other side consents (RFC 7675), which is noticed to be over after up to 30 s; a session
+that ends without a word counts until so long before. RTCP would say more, but libdatachannel does not hand
+receiver reports on our stream to a track that only sends.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +15,42 @@ from hustings.audience.tally import Session, Tally
 from hustings.bus.audience_messages import Counted, CountedOffer
 
 REPORT_EVERY: Final = 5.0
-FRESH: Final = 10.0
-"""Seconds for which a listener's report says that he is there; RFC 3550 section 6.2 has one every 5 s, about."""
+CONSENT: Final = 30.0
+"""Seconds until it is noticed that nobody is there any more (RFC 7675 section 5.1)."""
 AFTER_END: Final = 12.0
 """Seconds for which a broadcast's figures are kept and told after it has ended."""
 
 
 @dataclass(slots=True)
 class Ear:
-    """One WHEP session. `since`: up to here it is known what was delivered (monotonic), None before it is
-    connected to something live."""
+    """One WHEP session. `since`: up to here it is known what was delivered (monotonic), None while nothing
+    is. `hold`: seconds that may turn out not to have been."""
 
     tally: Tally
     session: Session
+    hold: float
     since: float | None = None
 
-    def look(self, now: float, *, hears: bool, reported: float | None) -> None:
-        """`hears`: connected, and the program goes out; `reported`: when the last report came."""
+    def look(self, now: float, *, hears: bool) -> None:
+        """`hears`: connected, and the program goes out."""
         if not hears:
+            self._took(now)
             self.since = None
         elif self.since is None:
             self.since = now
-        elif reported is not None and now - reported <= FRESH:
-            self.tally.took(self.session, self.since, now)
-            self.since = now
+        else:
+            self._took(now - self.hold)
 
-    def leave(self) -> None:
-        """The session is over."""
+    def leave(self, now: float, *, said: bool) -> None:
+        """The session is over. `said`: by somebody's word, not for want of one."""
+        if said:
+            self._took(now)
         self.tally.end(self.session)
+
+    def _took(self, until: float) -> None:
+        if self.since is not None and until > self.since:
+            self.tally.took(self.session, self.since, until)
+            self.since = until
 
 
 @dataclass(slots=True)
@@ -67,7 +80,7 @@ class EarCounting:
         session = broadcast.tally.begin("bots" if offer.bot else "whep", key)
         if session is not None:
             broadcast.tally.asked(time.monotonic(), connections=1)
-        return Ear(broadcast.tally, session) if session is not None else None
+        return Ear(broadcast.tally, session, min(CONSENT, self._seconds / 2)) if session is not None else None
 
     def end(self, broadcast_id: str) -> None:
         """The broadcast is over."""

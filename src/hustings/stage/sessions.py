@@ -34,6 +34,8 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at the states of all connections."""
 MAX_TRICKLED = 32
 """Candidates taken by PATCH in one session."""
+SAID = ("deleted", "ended", "removed")
+"""Causes by which somebody ended a session; with others it was noticed some time later."""
 REMEMBERED = 256
 """Sessions known to have been replaced: whoever asks is told so, and not that the stage was restarted."""
 
@@ -231,9 +233,7 @@ class Sessions:
     def _listens(self, session: Session, ear: Ear, connected: bool, now: float) -> None:
         """Takes stock of a listener."""
         engine = self._ticker.engines.get(session.broadcast_id)
-        far = session.peer.far if isinstance(session.peer, AnsweringPeer) else None
-        hears = connected and engine is not None and engine.live
-        ear.look(now, hears=hears, reported=far.at if far is not None else None)
+        ear.look(now, hears=connected and engine is not None and engine.live)
 
     async def _take_seat(self, session: Session, take_over: Callable[[], str]) -> None:
         """The connection stands that was to be waited for."""
@@ -273,7 +273,7 @@ class Sessions:
         if session is not None:
             session.peer.close()
             if session.ear is not None:
-                session.ear.leave()
+                session.ear.leave(self._clock(), said=cause in SAID)
             self.sockets.end(session_id, cause)
             _sessions.labels(session.kind).dec()
             _ended.labels(cause).inc()
