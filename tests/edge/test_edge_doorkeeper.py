@@ -339,6 +339,8 @@ async def test_too_many_of_one_address_wait_without_a_place_in_the_queue(house: 
         (b"/", True),
         (b"/r/hall", True),
         (b"/r/hall/embed", True),
+        (b"/r/hall/audience", True),
+        (b"/r/hall/audience.json", False),
         (b"/r/hall/recordings", True),
         (b"/r/hall/clip/abc", True),
         (b"/r/hall/replay/", True),

@@ -1,8 +1,8 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, operator, edit, replay, lobby or sheets (default all); pictures
-stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark
-German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
+PART is listener, console, server, desk, operator, edit, replay, lobby, audience or sheets (default all);
+pictures stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English,
+dark German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+import audience_fake
 import console_screens
 import console_troubles
 import edit_fake
@@ -84,6 +85,7 @@ def sheets() -> list[str]:
         *edit_fake.STATES,
         *REPLAY,
         *lobby_fake.STATES,
+        *(f"audience-{state}" for state in audience_fake.SHEETS),
     ]
 
 
@@ -342,6 +344,19 @@ def lobby(folder: Path, only: list[str]) -> None:
                     context.close()
 
 
+def audience(folder: Path, only: list[str]) -> None:
+    """Who listened."""
+    with chromium() as browser:
+        for state in only or audience_fake.SHEETS:
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    context = context_of(browser, width, scheme, lang)
+                    page = context.new_page()
+                    audience_fake.arrange(page, state, lang=lang)
+                    _shot(page, folder, f"audience-{state}", width, scheme, lang)
+                    context.close()
+
+
 @contextmanager
 def _voice() -> Iterator[Path]:
     """What a microphone hears."""
@@ -434,6 +449,7 @@ PARTS = {
     "edit": edit,
     "replay": replay,
     "lobby": lobby,
+    "audience": audience,
 }
 
 

@@ -71,6 +71,12 @@ COMPOSED = {
         *(f"proves{what}_{n}" for what in ("", "_not") for n in (1, 2, 3)),
     ),
     "clip.": tuple(f"{end}{what}" for end in ("begin", "end") for what in ("", "s", "_earlier", "_later")),
+    "audience.door.": ("push", "hls", "stream", "whep"),
+    "audience.col.": (
+        *("time", "into", "left_of", "chapter", "speaking", "hear", "begins", "listening_then", "peak"),
+        *("joined", "left", "door", "unique", "unique_so_far", "listening", "share", "who", "day"),
+        *("recording", "plays"),
+    ),
     "error.": tuple(
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),
@@ -232,6 +238,12 @@ def test_the_pages_of_recordings_and_clips_find_theirs() -> None:
     wanted = _asked_by(scripts)
     assert len(wanted) > 25
     assert {key for key in wanted if not key.startswith(EXCERPTS["replay"])} == set()
+
+
+def test_the_page_of_who_listened_finds_its_own() -> None:
+    wanted = _asked_by([*(PACKAGE / "web" / "js").glob("audience*.js")])
+    assert len(wanted) > 30
+    assert {key for key in wanted if not key.startswith(EXCERPTS["audience"])} == set()
 
 
 def _asked_by(scripts: list[Path]) -> set[str]:

@@ -50,7 +50,7 @@ from hustings.edge.input_outbox import Outbox
 from hustings.edge.kernel import resident_bytes
 from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
-from hustings.edge.pages import FILES, RoomPages, own_reply
+from hustings.edge.pages import FILES, NAMED, RoomPages, own_reply
 from hustings.edge.protocol import Connection
 from hustings.edge.recorded import FIRST as KEPT
 from hustings.edge.recorded import Recorded
@@ -411,7 +411,8 @@ class Edge:
             return self.keeper.turned_away(request, 503)  # a feed that is there must not be missed for good
         if pages is None:
             return self._not_found(request, "no_page" if slug.startswith("@") else "no_room")
-        reply = pages.page(request, "embed") if name == b"embed" else pages.file(name, request)
+        kind = NAMED.get(name)
+        reply = pages.page(request, kind) if kind is not None else pages.file(name, request)
         return reply if reply is not None else self._not_found(request)
 
     def _room(self, connection: Connection, request: Request, parts: list[bytes]) -> None:
@@ -430,7 +431,7 @@ class Edge:
         elif parts[1:] == [b""]:
             target = (("Location", f"/r/{slug}"), ("Cache-Control", "public, max-age=3600"))
             connection.reply(make_reply(308, "text/plain; charset=utf-8", b"", target))
-        elif len(parts) == 2 and (parts[1] in FILES or parts[1] == b"embed"):
+        elif len(parts) == 2 and (parts[1] in FILES or parts[1] in NAMED):
             connection.reply(self._file(request, slug, parts[1]))
         elif len(parts) == 2 and (parts[1] in DOORS or parts[1] == b"beacon"):
             connection.reply(only_post())

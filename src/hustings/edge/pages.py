@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import random
 import re
+from typing import Final
 
 import msgspec
 
@@ -148,7 +149,9 @@ FILES: dict[bytes, tuple[str, bool, Headers]] = {
     b"cover.webp": ("image/webp", False, (("Cache-Control", "public, max-age=86400"), *_NO_PAGE)),
 }
 """Names below a room's address that the studio may fill: content type, whether to compress, headers."""
-_PAGES = ("page", "embed")
+_PAGES = ("page", "embed", "audience")
+NAMED: Final = {b"embed": "embed", b"audience": "audience"}
+"""Pages below a room's address, by the name they are asked for."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,260}")
 
 
@@ -188,7 +191,7 @@ class RoomPages:
         return Resource(content_type, page.body, headers, compress=compress)
 
     def page(self, request: Request, kind: str = "page") -> Reply | None:
-        """The room's page in the visitor's language, else in any there is. `kind`: "page" or "embed"."""
+        """The room's page in the visitor's language, else in any there is. `kind`: "page", one of NAMED."""
         lang = page_language(request)
         for key in (f"{kind}.{lang}", f"{kind}.en", *self._made):
             if key.startswith(f"{kind}.") and key in self._made:

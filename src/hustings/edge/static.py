@@ -45,8 +45,9 @@ EXCERPTS = {
             *("as_before", "not_as_before", "checking"),
         )
     ),
+    "audience": ("audience.",),
 }
-"""Texts that the listener's page needs before Play, those of recordings and clips, and of records:
+"""Texts that the listener's page needs before Play, those of recordings and clips, of records and of figures:
 i18n/{name}.{lang}.json holds these of i18n/{lang}.json."""
 _COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*(?=\n))", re.MULTILINE | re.DOTALL)
 _COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")

@@ -13,6 +13,7 @@ Every template gets three names:
 | replay.html   | audience door /r/{slug}/replay/, .../{broadcast}/ (filled there) | page, room, mark, each |
 | record.html   | audience door /r/{slug}/record              | page, room, record        |
 | recordings.html | audience door /r/{slug}/recordings (filled there) | page, room, mark, each |
+| audience.html | audience door /r/{slug}/audience            | page, room                |
 | rooms.html    | audience door /                             | page, rooms               |
 | console.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
 | studio.html   | studio door /                               | page, rooms               |

@@ -61,6 +61,7 @@ from hustings.studio.accounts.service import Accounts
 from hustings.studio.app import create_app
 from hustings.studio.assets import Assets
 from hustings.studio.audience import Audience
+from hustings.studio.audience_page import AudiencePages
 from hustings.studio.clips import Clips
 from hustings.studio.covers import Covers
 from hustings.studio.downloads import Downloads
@@ -374,6 +375,7 @@ async def _recordings(
     podcasts = Podcasts(downloads.recordings, studio.urls, studio.clock, renderer.texts)
     publisher.add(replays.pages)
     publisher.add(Clips(renderer).pages)
+    publisher.add(AudiencePages(renderer).pages)
     publisher.add(podcasts.pages)
     publisher.add_lists(HostFeeds(board.rooms, downloads.recordings, studio.urls, renderer.texts).pages)
     shelf.on_change(replays.look)

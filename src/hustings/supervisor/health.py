@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 
 from hustings.bus.health_messages import NodeEvent, NodeEventKind, NodeHealth, RoleHealth
 from hustings.ids import new_id
+from hustings.supervisor.hung import SILENT_FOR
 
 KEPT: Final = 3600.0
 MAX_EVENTS: Final = 50
