@@ -243,7 +243,7 @@ async def nothing_taken(base: str, requests: int) -> None:
     parts = urlsplit(base)
     host, port = parts.hostname or "", parts.port or 80
     paths = (parts.path, f"{parts.path}/hls/index.m3u8", f"{parts.path}/state.json")
-    idle = []
+    idle: list[asyncio.StreamWriter] = []
     done = 0
     while done < requests:
         reader, writer = await asyncio.open_connection(

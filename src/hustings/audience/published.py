@@ -159,7 +159,7 @@ def audience_json(
         "method": {
             "version": VERSION,
             "seconds": seconds,
-            "within": within,
+            "within": round(within),
             "moment_seconds": MOMENT,
             "unique_error": UNIQUE_ERROR,
             "lists": dict(lists),

@@ -493,6 +493,5 @@ class Edge:
                 return
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
-        elif path[-1] != b"index.m3u8":
-            if channel.counting is not None:
-                channel.counting.asked(connection, request, None)
+        elif path[-1] != b"index.m3u8" and channel.counting is not None:
+            channel.counting.asked(connection, request, None)
