@@ -188,8 +188,7 @@ async def studio_app(
         key = kept_secret(settings.data, "session-key").encode()
         studio = Studio(store, bus, clock, settings, urls, SessionIds(key), key)
         accounts = Accounts(AccountStore(engine), clock)
-        entry = Entry(accounts, settings.data)
-        await entry.prepare()
+        await (entry := Entry(accounts, settings.data)).prepare()
         await studio.load()
         listeners = Listeners(studio, QuestionStore(engine), bus)
         await listeners.questions.load()
@@ -217,7 +216,7 @@ async def studio_app(
         health = await _health(app, bus, studio, engine)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
-        app.state.published = published
+        app.state.published, app.state.audience = published, audience
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
