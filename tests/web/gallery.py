@@ -1,6 +1,6 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, edit, replay, lobby or sheets (default all); pictures stay in
+PART is listener, console, server, desk, edit, replay, record, lobby or sheets (default all); pictures stay in
 FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark German,
 and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
@@ -23,6 +23,7 @@ import console_troubles
 import edit_fake
 import listener_pages
 import lobby_fake
+import record_door
 import replay_door
 from console_fake import context_of
 from desk_support import PASSWORD, Door, studio_door
@@ -68,6 +69,9 @@ REPLAY = {
 }
 """Pages of a room with a recording."""
 
+RECORD = ("record", "record-broken")
+"""The page of a public record: checked and whole; changed on the disk."""
+
 type Taken = Callable[[Page], None]
 
 
@@ -81,6 +85,7 @@ def sheets() -> list[str]:
         *(_desk_sheet(state) for state in DESK),
         *edit_fake.STATES,
         *REPLAY,
+        *RECORD,
         *lobby_fake.STATES,
     ]
 
@@ -295,6 +300,29 @@ def replay(folder: Path, only: list[str]) -> None:
             _replay_states(browser, Path(scratch), folder, [state])
 
 
+def record(folder: Path, only: list[str]) -> None:
+    """The page of a public record."""
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as scratch,
+        record_door.record_door(Path(scratch), record_door.believable()) as room,
+    ):
+        for state in only or RECORD:
+            if state == "record-broken":
+                record_door.damage(Path(scratch))
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    page = record_door.open_record(
+                        browser,
+                        room,
+                        lang=lang,
+                        viewport={"width": width, "height": 800},
+                        color_scheme=scheme,
+                    )
+                    _shot(page, folder, state, width, scheme, lang)
+                    page.context.close()
+
+
 def _replay_states(browser: Browser, data: Path, folder: Path, states: list[str]) -> None:
     if states:
         with replay_door.replay_door(data) as room:
@@ -412,6 +440,7 @@ PARTS = {
     "desk": desk,
     "edit": edit,
     "replay": replay,
+    "record": record,
     "lobby": lobby,
 }
 
