@@ -301,7 +301,7 @@ def replay(folder: Path, only: list[str]) -> None:
 
 
 def record(folder: Path, only: list[str]) -> None:
-    """The page of a public record."""
+    """The page of a public record, as far as its first entries."""
     with (
         chromium() as browser,
         tempfile.TemporaryDirectory() as scratch,
@@ -316,10 +316,10 @@ def record(folder: Path, only: list[str]) -> None:
                         browser,
                         room,
                         lang=lang,
-                        viewport={"width": width, "height": 800},
+                        viewport={"width": width, "height": 1900 if width > 600 else 3000},
                         color_scheme=scheme,
                     )
-                    _shot(page, folder, state, width, scheme, lang)
+                    _shot(page, folder, state, width, scheme, lang, whole=False)
                     page.context.close()
 
 
