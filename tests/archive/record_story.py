@@ -124,8 +124,8 @@ def _seat(broadcast: str, at: float, name: str, role: str) -> Fact:
     return Fact("on_stage", at, {"broadcast": broadcast, "name": name, "role": role, "agreed": True})
 
 
-def story() -> list[Fact]:
-    """Everything, in its order."""
+def story(*, both: bool = True) -> list[Fact]:
+    """Everything, in its order; without `both`, of the second evening alone."""
     who: dict[str, Json] = {"invitation": "i1", "name": "Clara Weiss"}
     key: dict[str, Json] = {"key": NEXT.public, "was": SIGNER.public}
     statement: dict[str, Json] = {
@@ -147,7 +147,7 @@ def story() -> list[Fact]:
             AT - 9 * 86_400,
             {**who, "word": "With pleasure; bring the plans.", "proposed": None},
         ),
-        *evening(FIRST_EVENING, AT - WEEK + 3600, listeners=212),
+        *(evening(FIRST_EVENING, AT - WEEK + 3600, listeners=212) if both else []),
         Fact("key", AT - 3 * 86_400, key),
         Fact("statement", AT - 2 * 86_400, statement),
         Fact("correction", AT - 86_400, {**wrong, "position": 724}),

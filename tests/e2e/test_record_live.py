@@ -189,6 +189,7 @@ def test_an_evening_is_in_the_record_and_anybody_can_check_it(server: Server, tm
     assert (code, answer["ok"], answer["first_bad"], answer["entries"]) == (0, True, None, len(found) - 1)
     (key,) = answer["keys"]
     assert verified(address, "--key", key)[0] == 0
+    assert verified(f"{address}/record", "--key", key)[0] == 0, "the page's own address"
     assert verified(address, "--key", "A" * 43 + "=")[0] == 1
 
     recording = next(each.parent for each in (server.data / "rooms" / slug).glob("*/recording.json"))

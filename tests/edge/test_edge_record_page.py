@@ -225,3 +225,13 @@ async def test_every_segment_has_a_proof_once_the_recording_is_over(door: Door) 
     door.record(over=False)
     door.house.clock.advance(3600.0)
     assert (await door.ask(f"{NAMED}proof/opus/0.json")).status == 409, "nobody has signed for it yet"
+
+
+async def test_a_number_beyond_the_record_is_the_newest_page(door: Door) -> None:
+    record = signed(story())
+    await told(door, record)
+    newest = await page(door)
+    reads = door.house.edge.metrics.replay_reads["read"]
+    for beyond in (len(record.lines), 400, 999_999_999):
+        assert await page(door, f"/{beyond}") == newest
+    assert door.house.edge.metrics.replay_reads["read"] == reads, "out of memory"

@@ -1,8 +1,8 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, operator, edit, replay, lobby, audience or sheets (default all);
-pictures stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English,
-dark German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
+PART is listener, console, server, desk, operator, edit, replay, record, lobby, audience or sheets (default
+all); pictures stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark
+English, dark German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import edit_fake
 import listener_pages
 import lobby_fake
 import operator_fake
+import record_door
 import replay_door
 from console_fake import context_of
 from desk_support import PASSWORD, Door, studio_door
@@ -70,6 +71,9 @@ REPLAY = {
 }
 """Pages of a room with a recording."""
 
+RECORD = ("record", "record-broken")
+"""The page of a public record: checked and whole; changed on the disk."""
+
 type Taken = Callable[[Page], None]
 
 
@@ -84,6 +88,7 @@ def sheets() -> list[str]:
         *(f"operator-{kind}" for kind in operator_fake.KINDS),
         *edit_fake.STATES,
         *REPLAY,
+        *RECORD,
         *lobby_fake.STATES,
         *(f"audience-{state}" for state in audience_fake.SHEETS),
     ]
@@ -317,6 +322,29 @@ def replay(folder: Path, only: list[str]) -> None:
             _replay_states(browser, Path(scratch), folder, [state])
 
 
+def record(folder: Path, only: list[str]) -> None:
+    """The page of a public record, as far as its first entries."""
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as scratch,
+        record_door.record_door(Path(scratch), record_door.believable()) as room,
+    ):
+        for state in only or RECORD:
+            if state == "record-broken":
+                record_door.damage(Path(scratch))
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    page = record_door.open_record(
+                        browser,
+                        room,
+                        lang=lang,
+                        viewport={"width": width, "height": 1900 if width > 600 else 3000},
+                        color_scheme=scheme,
+                    )
+                    _shot(page, folder, state, width, scheme, lang, whole=False)
+                    page.context.close()
+
+
 def _replay_states(browser: Browser, data: Path, folder: Path, states: list[str]) -> None:
     if states:
         with replay_door.replay_door(data) as room:
@@ -448,6 +476,7 @@ PARTS = {
     "operator": operator,
     "edit": edit,
     "replay": replay,
+    "record": record,
     "lobby": lobby,
     "audience": audience,
 }

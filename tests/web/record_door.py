@@ -60,20 +60,30 @@ def open_record(browser: Browser, room: str, *, lang: str = "en", path: str = ""
     return page
 
 
+def believable() -> Record:
+    """One evening, and what came before it."""
+    return signed(story(both=False))
+
+
+def damage(data: Path) -> None:
+    """Somebody with the disk in his hands changes what was said."""
+    file = data / "records" / f"{SLUG}.entries"
+    file.write_bytes(file.read_bytes().replace(b"40 flats", b"30 flats", 1))
+
+
 def photograph(folder: Path) -> None:
     """In both widths, colours and languages; whole and broken."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, chromium() as browser:
         data = Path(place)
-        with record_door(data, signed(story())) as room:
+        with record_door(data, believable()) as room:
             for width in (360, 1440):
                 for scheme, lang in (("light", "en"), ("dark", "de")):
                     size = {"width": width, "height": 780 if width < 600 else 1000}
                     page = open_record(browser, room, lang=lang, viewport=size, color_scheme=scheme)
                     page.screenshot(path=folder / f"record-{width}-{scheme}-{lang}.png", full_page=True)
                     page.context.close()
-            file = data / "records" / f"{SLUG}.entries"
-            file.write_bytes(file.read_bytes().replace(b"40 flats", b"30 flats", 1))
+            damage(data)
             page = open_record(browser, room, viewport={"width": 900, "height": 1000})
             page.screenshot(path=folder / "record-broken.png", full_page=True)
             page.context.close()

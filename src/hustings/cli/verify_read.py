@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,9 @@ from hustings.rooms.record import Verdict, verify
 MAX_BYTES: Final = 256 << 20
 """Of a record: more is read from no server and no disk."""
 PIECE: Final = 1 << 20
+
+
+_PAGE: Final = re.compile(r"(/r/[^/]+)/record(?:/[0-9]+)?$")
 
 
 class Unreadable(UsageError):
@@ -66,7 +70,8 @@ def fetch(address: str) -> bytes:
         split = urlsplit(address)
     except ValueError:
         raise Unreadable(f"{address} is no address.") from None
-    path = split.path.rstrip("/")
+    # The page that explains the record has an address of its own.
+    path = _PAGE.sub(r"\1", split.path.rstrip("/"))
     if not path.endswith(f"/{NAME}"):
         path += f"/{NAME}"
     url = split._replace(path=path, query="", fragment="").geturl()

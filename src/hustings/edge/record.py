@@ -65,6 +65,8 @@ class RecordDoor:
         """The record told to readers (record_page.py). `template`: record.html with its marks, and headers;
         `before`: shows what was before this entry."""
         published = _published(head)
+        if before is not None and before >= published.entries:
+            before = None  # all of them: what is read and kept once need not be twice
         body, headers = template
         lang = next((value for name, value in headers if name == "Content-Language"), "en")
 

@@ -275,7 +275,7 @@ class _Told:
 
     def _audience(self, broadcast: str, entries: Sequence[Entry]) -> str:
         """The curve of a broadcast, with what was summed up of it; "" when nobody counted."""
-        minutes = self._taken.minutes.get(broadcast, [])[-MINUTES:]
+        minutes = sorted(self._taken.minutes.get(broadcast, []))[-MINUTES:]
         total = next((e["data"] for e in entries if e["kind"] == "audience_total"), None)
         if not minutes or not broadcast:
             return ""
