@@ -180,11 +180,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         await bus.subscribe(subjects.STAGE_REPORT, StageReport, reports.append)
         recorded: list[RecordingReport] = []
         await bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, recorded.append)
-        code = (
-            "import asyncio; from hustings.config import Settings; "
-            "from hustings.stage.main import run_stage; asyncio.run(run_stage(Settings()))"
-        )
-        stage = spawn(sys.executable, "-c", code, env=environment)
+        stage = spawn(sys.executable, "-P", "-m", "hustings.cli.role", "stage", env=environment)
         processes.append(stage)
         await asyncio.wait_for(ready.wait(), 20)
         opened = OpenBroadcast(broadcast_id=BROADCAST, slug="bench", max_voices=arguments.speakers)

@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import os
 import pstats
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +59,12 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if "OPENBLAS_NUM_THREADS" not in os.environ:  # as in a stage; it must be there when numpy is loaded
+        os.execve(
+            sys.executable,
+            [sys.executable, *sys.orig_argv[1:]],
+            {**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
     run = Run(options.speakers, options.talking)
     profile = cProfile.Profile() if options.profile else None
     figures = run.measure(round(options.seconds / FRAME_SECONDS), profile)

@@ -4,8 +4,8 @@ Peaks are found by 8-fold oversampling (ITU-R BS.1770-4 annex 2). The gain is wo
 millisecond, looks 5 ms ahead, falls along a straight line before the peak and recovers with a time constant
 of about 100 ms.
 
-Cost (`benchmarks/audio_cost.py`): COSTS. Between two ticks of a stage its code and
-data leave the processor's caches, so all arrays are made once and each step is one call.
+Cost: `benchmarks/audio_cost.py`. Between two ticks of a stage its code and data leave the processor's caches,
+so all arrays are made once and each step is one call.
 
 The interpolator sees content up to about 22 kHz; whatever came out of Opus ends at 20 kHz (RFC 6716 table 1).
 """

@@ -102,7 +102,8 @@ class KWeighting:
         starts: list[tuple[float, float, float, float]] = []
         left = iter(course[:, -4:].tolist())
         for one, rows in zip(filters, counts, strict=True):
-            state = tuple(one._state.tolist())
+            a, b, c, d = one._state.tolist()
+            state = (a, b, c, d)
             for _ in range(rows):
                 starts.append(state)
                 state = _advanced(state, *next(left))
