@@ -20,9 +20,8 @@ from prometheus_client import Counter, Gauge
 
 from hustings.bus.health_messages import NodeEvent, NodeEventKind, NodeHealth, RoleHealth
 from hustings.ids import new_id
+from hustings.supervisor.hung import SILENT_FOR
 
-SILENT_FOR: Final = 30.0
-"""Seconds without a sign of life after which a role that was ready counts as hung."""
 KEPT: Final = 3600.0
 MAX_EVENTS: Final = 50
 """Events of the last hour that are kept: the newest."""

@@ -30,7 +30,8 @@ from hustings.supervisor.cgroups import Groups, NoGroups, own_group
 from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
-from hustings.supervisor.health import SILENT_FOR, Health
+from hustings.supervisor.health import Health
+from hustings.supervisor.hung import LOOKS, SILENT_FOR, Hung, waited
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.memory import (
     cgroup_gauge,
@@ -367,20 +368,18 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Kills roles that run but say nothing: a deadlock is a death that nobody announced."""
-        looked = self._clock.monotonic()
+        hung = Hung()
         while True:
-            await asyncio.sleep(5.0)
-            now = self._clock.monotonic()
-            # A bus that was away, or a machine that stood still, silences all: no role's fault.
-            alive = [child for child in self._children.values() if child.heard is not None]
-            fresh = any(now - (child.heard or 0.0) < 10.0 for child in alive)
-            if now - looked < 10.0 and fresh:
-                for child in alive:
-                    if now - (child.heard or now) > SILENT_FOR:
-                        log.error("role hangs; killing it", name=child.name)
-                        self._tell("hung", child.name)
-                        child.kill()
-            looked = now
+            await asyncio.sleep(LOOKS)
+            roles = {
+                name: (child.heard, waited(child.pid))
+                for name, child in self._children.items()
+                if child.heard is not None and child.pid
+            }
+            for name in hung.look(self._clock.monotonic(), roles):
+                log.error("role hangs; killing it", name=name)
+                self._tell("hung", name)
+                self._children[name].kill()
 
     async def _watch_memory(self) -> None:
         """Kills a role that has taken more memory than it may have."""
