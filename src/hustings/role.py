@@ -28,7 +28,8 @@ from hustings.notify import notify, status
 
 log = structlog.get_logger()
 
-disable_created_metrics()  # one series more for each counter, which nobody asks for
+# Else each counter has one series more, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's types leave it out
 
 METRICS_INTERVAL = 2.0
 """Seconds between two RoleMetrics."""

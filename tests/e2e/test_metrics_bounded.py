@@ -92,12 +92,15 @@ def garbage(server: Server) -> None:
 
 def listeners(server: Server) -> None:
     """Some of each door, for as long as it takes to be counted."""
+    kept: list[Iterator[bytes]] = []
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(httpx.Client(headers={"User-Agent": AGENT}, trust_env=False, timeout=60))
         for path in ("live", "live?codec=aac", "stream.ogg", "stream.aac"):
             answer = stack.enter_context(client.stream("GET", f"{server.audience_url}/r/{SLUG}/{path}"))
             assert answer.status_code == 200
-            next(answer.iter_bytes())
+            sound = answer.iter_bytes()
+            next(sound)
+            kept.append(sound)  # once it is forgotten, the line is closed
         client.get(f"{server.audience_url}/r/{SLUG}/hls/index.m3u8")
         until(lambda: value(read(server), "hustings_edge_listeners", door="push") >= 2)
         until(lambda: value(read(server), "hustings_edge_listeners", door="stream") >= 2)

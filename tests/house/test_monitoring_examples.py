@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it ships no types
 from metric_labels import Documented, metrics, values
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

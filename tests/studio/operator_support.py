@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from fastapi import FastAPI
 from studio_support import House
 
 from hustings.bus import subjects
@@ -16,7 +15,7 @@ GB = 1024**3
 
 
 def gathered(house: House) -> Health:
-    health = cast(FastAPI, house.app).state.health
+    health = house.app.state.health
     assert isinstance(health, Health)
     return health
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from accounts_support import another, first_operator
-from fake_bus import FakeBus
-from fastapi import FastAPI
 from operator_support import GB, ask, edge, gathered, node
 from sqlalchemy.exc import OperationalError
 from studio_support import running_studio, seat
@@ -16,7 +14,7 @@ from studio_support import running_studio, seat
 from hustings.bus import subjects
 from hustings.bus.health_messages import NodeEvent
 from hustings.bus.messages import AudienceReport
-from hustings.studio.operator.health import Health
+from hustings.studio.operator.health import Health, Span
 
 
 async def test_before_anybody_has_said_anything_it_says_so(tmp_path: Path) -> None:
@@ -38,8 +36,7 @@ async def test_roles_rooms_numbers_and_what_is_wrong(tmp_path: Path) -> None:
         slug = room["slug"]
         for command in ("open", "start"):
             await house.operator.post(f"/api/rooms/{slug}/{command}")
-        broadcast = house.stage.open and next(iter(house.stage.open))
-        assert broadcast
+        broadcast = next(iter(house.stage.open))
         await house.stage.report(broadcast, slug, seat("p1"), seat("p2", connected=False))
         await house.stage.record(broadcast, slug, state="failing", problem="no space left", bytes=77)
         heard = AudienceReport(
@@ -94,9 +91,14 @@ async def test_it_holds_nothing_of_people(tmp_path: Path) -> None:
 
 async def test_many_who_look_cost_as_much_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_studio(tmp_path) as house:
-        made = []
+        made: list[int] = []
         before = Health.spans
-        monkeypatch.setattr(Health, "spans", lambda self: made.append(1) or before(self))
+
+        def counted(self: Health) -> list[Span]:
+            made.append(1)
+            return before(self)
+
+        monkeypatch.setattr(Health, "spans", counted)
         house.clock.advance(5)
         for _ in range(20):
             assert (await house.operator.get("/api/operator/health")).status_code == 200
@@ -123,13 +125,13 @@ async def test_healthz_tells_whether_the_studio_can_serve(
 ) -> None:
     async with running_studio(tmp_path) as house:
         assert (await house.anyone.get("/healthz")).status_code == 200
-        cast(FakeBus, house.bus).connected = False
+        house.bus.connected = False
         answer = await house.anyone.get("/healthz")
         assert answer.status_code == 503
         assert "bus" in answer.json()["detail"]
-        cast(FakeBus, house.bus).connected = True
+        house.bus.connected = True
         assert (await house.anyone.get("/healthz")).status_code == 200
-        ready = cast(FastAPI, house.app).state.ready
+        ready = house.app.state.ready
         asked = []
 
         async def away() -> bool:
@@ -147,15 +149,15 @@ async def test_healthz_tells_whether_the_studio_can_serve(
 
 async def test_a_database_that_fails_is_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_studio(tmp_path) as house:
-        engine = cast(FastAPI, house.app).state.ready._engine
+        engine = house.app.state.ready._engine
 
         class Gone:
             def connect(self) -> Any:
                 raise OperationalError("SELECT 1", {}, OSError("gone"))
 
-        monkeypatch.setattr(cast(FastAPI, house.app).state.ready, "_engine", Gone())
+        monkeypatch.setattr(house.app.state.ready, "_engine", Gone())
         house.clock.advance(1.1)
         assert (await house.anyone.get("/healthz")).status_code == 503
-        monkeypatch.setattr(cast(FastAPI, house.app).state.ready, "_engine", engine)
+        monkeypatch.setattr(house.app.state.ready, "_engine", engine)
         house.clock.advance(1.1)
         assert (await house.anyone.get("/healthz")).status_code == 200

@@ -57,7 +57,8 @@ def test_who_says_nothing_for_ten_seconds_is_not_of_now() -> None:
     assert house.health.figures.places_free == 7
     house.clock.advance(11)
     house.health.look()
-    assert house.health.figures.places_free is None
+    later = house.health.figures
+    assert later.places_free is None
     assert house.health.unheard() == 11.0
     assert [node.node for node in house.health.nodes] == ["n"], "what was known last is still shown"
 

@@ -45,7 +45,7 @@ WELL = Figures(
     level=0,
     places_free=21_400,
 )
-ROOMS = (
+ROOMS: tuple[tuple[str, str, str, dict[str, int], int], ...] = (
     (
         "library",
         "The new library: fifteen million questions",

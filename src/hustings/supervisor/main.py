@@ -51,7 +51,7 @@ from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
 
-disable_created_metrics()  # as role.py
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as role.py
 
 GATE_KEY = "HUSTINGS_GATE_KEY"
 HEALTH_EVERY = 2.0

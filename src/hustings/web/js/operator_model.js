@@ -25,20 +25,21 @@ export function paths(curve, width, height, top) {
   const from = width - (points.length - 1) * step;
   let line = "";
   let under = "";
-  let open = "";
+  /** Where the last known point lies; null: at a gap. @type {number | null} */
+  let open = null;
   points.forEach((value, index) => {
     const x = round(from + index * step);
     if (value !== null) {
       const y = round(height - (Math.min(value, top) / top) * height);
-      line += `${open ? "L" : "M"}${x} ${y}`;
-      under += open ? `L${x} ${y}` : `M${x} ${height}L${x} ${y}`;
+      line += `${open === null ? "M" : "L"}${x} ${y}`;
+      under += open === null ? `M${x} ${height}L${x} ${y}` : `L${x} ${y}`;
       // A lone point is a short stroke: a move alone draws nothing.
-      if (!open && (points[index + 1] ?? null) === null) line += `h${round(Math.min(step, width - x) || -step)}`;
+      if (open === null && (points[index + 1] ?? null) === null) line += `h${round(Math.min(step, width - x) || -step)}`;
       open = x;
     }
-    if (open && (value === null || index === points.length - 1)) {
+    if (open !== null && (value === null || index === points.length - 1)) {
       under += `L${value === null ? open : x} ${height}Z`;
-      open = "";
+      open = null;
     }
   });
   return { line, under };
@@ -46,7 +47,7 @@ export function paths(curve, width, height, top) {
 
 /** @param {number} value */
 function round(value) {
-  return String(Math.round(value * 100) / 100);
+  return Math.round(value * 100) / 100;
 }
 
 /** The value at a curve's upper edge: so that little is little. @param {Curve} curve @param {number} least */
