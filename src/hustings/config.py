@@ -128,12 +128,13 @@ class Settings(BaseSettings):
         default=60,
         ge=2,
         le=60,
-        description="Seconds of sound from which on a listener counts. Less is for trying it out; it is published "
-        "with the figures.",
+        description="Seconds of sound from which on a listener counts. Less is for trying it out; it is "
+        "published with the figures.",
     )
     audience_ranges: str = Field(
         default="",
-        description="File with address ranges of data centres, one CIDR a line, whose listeners are counted apart.",
+        description="File with address ranges of data centres, one CIDR a line, whose listeners are "
+        "counted apart.",
     )
     log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
 

@@ -1,4 +1,5 @@
-"""Reads the lists of who is counted apart: programs (published with the pages), data centres (the operator's)."""
+"""Reads the lists of who is counted apart: programs (published with the pages) and data centres (the
+operator's)."""
 
 from __future__ import annotations
 

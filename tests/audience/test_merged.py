@@ -19,7 +19,9 @@ from hustings.errors import Corrupt
 SINCE = 1_790_000_040.0
 
 
-def crowd(first: int, count: int, *, length: float = 120.0, lane: Any = "push", begin: float = 0.0) -> list[Minute]:
+def crowd(
+    first: int, count: int, *, length: float = 120.0, lane: Any = "push", begin: float = 0.0
+) -> list[Minute]:
     """What one place says of `count` people."""
     tally = Tally(SINCE)
     for key in range(first, first + count):
@@ -31,7 +33,9 @@ def crowd(first: int, count: int, *, length: float = 120.0, lane: Any = "push", 
     return tally.all()[0]
 
 
-def final(*told: tuple[str, str, list[Minute]], before: Before | None = None, at: float = 600.0) -> list[dict[str, Any]]:
+def final(
+    *told: tuple[str, str, list[Minute]], before: Before | None = None, at: float = 600.0
+) -> list[dict[str, Any]]:
     merged = Merged(SINCE, before)
     for place, salt, minutes in told:
         merged.take(place, salt, minutes, {}, SINCE + at)

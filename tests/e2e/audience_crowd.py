@@ -117,7 +117,7 @@ class Crowd:
             _, text = await self._get(lines[0], person, f"hls/{self._broadcast}/opus.m3u8")
             codec, segment, part = PART_TEXT.findall(text)[-1]
             number, place = int(segment), int(part)
-            turn = 0
+            turn = missed = 0
             while self._left(person) > 0:
                 turn += 1
                 path = f"hls/{self._broadcast}/{codec.decode()}/{number}.{place}.m4s"
@@ -126,11 +126,14 @@ class Crowd:
                 if status == 200 and body:
                     last = time.time()
                     first = first or last
-                    place += 1
+                    place, missed = place + 1, 0
                 elif place:
                     number, place = number + 1, 0
-                else:
-                    raise EOFError("no more parts")
+                else:  # the other edge is not so far yet
+                    missed += 1
+                    if missed > 20:
+                        raise EOFError("no more parts")
+                    await asyncio.sleep(0.1)
         except TimeoutError:
             last = time.time()
         finally:
@@ -232,3 +235,37 @@ def compared(totals: dict[str, Any], true: Truth) -> list[tuple[str, float, floa
             (f"{door} listening_seconds", of["listening_seconds"], true.seconds_by_door[door]),
         ]
     return [(name, said, is_so, 100 * (said - is_so) / is_so if is_so else 0.0) for name, said, is_so in rows]
+
+
+async def nothing_taken(base: str, requests: int) -> None:
+    """Programs that call themselves browsers: they load the page and the playlist, and open the push without
+    reading it, but take no media."""
+    parts = urlsplit(base)
+    host, port = parts.hostname or "", parts.port or 80
+    paths = (parts.path, f"{parts.path}/hls/index.m3u8", f"{parts.path}/state.json")
+    idle: list[asyncio.StreamWriter] = []
+    done = 0
+    while done < requests:
+        reader, writer = await asyncio.open_connection(
+            host, port, local_addr=(f"127.0.210.{1 + done % 200}", 0)
+        )
+        for number in range(25):
+            path = paths[number % 3]
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0 none\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: ([0-9]+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            done += 1
+        writer.close()
+        if len(idle) < 50:
+            _, waiting = await asyncio.open_connection(
+                host, port, local_addr=(f"127.0.211.{1 + len(idle)}", 0), limit=1024
+            )
+            waiting.write(
+                f"GET {parts.path}/live HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0 idle\r\n\r\n".encode()
+            )
+            waiting.transport.pause_reading()  # type: ignore[attr-defined]  # of a socket it can
+            idle.append(waiting)
+        await asyncio.sleep(0.05)
+    for each in idle:
+        each.close()

@@ -23,6 +23,8 @@ SLACK: Final = 5
 STEP: Final = 5.0
 MOST_FETCHED: Final = 60.0
 """Seconds of sound taken from one message: more lie ahead of what anybody can have heard."""
+QUIET_BEACON: Final = 45.0
+"""... for players that say something every 20 s."""
 QUIET: Final = 15.0
 """Seconds without anything fetched that end a listener."""
 MAX_COLLECTED: Final = 40_000
@@ -158,8 +160,11 @@ class Hearers:
         """One record of a message that began at `begin`."""
         who = (NUMBER[taken.lane], taken.who)
         first, last = begin + taken.first, begin + max(taken.first, taken.last)
+        piece, quiet = max(taken.piece, 0.1), QUIET
+        if taken.lane == "beacon":  # said afterwards
+            first, piece, quiet = first - taken.seconds, 0.0, QUIET_BEACON
         hearer = self._hearers.get(who)
-        if hearer is not None and first - hearer.last > QUIET:
+        if hearer is not None and first - hearer.last > quiet:
             self._leaves(self._hearers.pop(who))
             hearer = None
         if hearer is None:
@@ -171,8 +176,8 @@ class Hearers:
         elif not hearer.session.counted and not hearer.session.key:
             hearer.session.key = taken.key
         hearer.last = max(hearer.last, last)
-        hearer.piece = taken.piece
-        self._fetched(hearer, first, last + max(taken.piece, 0.1), min(taken.seconds, MOST_FETCHED))
+        hearer.piece = piece
+        self._fetched(hearer, first, max(first + 0.1, last + piece), min(taken.seconds, MOST_FETCHED))
 
     @staticmethod
     def _fetched(hearer: _Hearer, begin: float, end: float, seconds: float) -> None:
@@ -212,7 +217,8 @@ class Hearers:
     def tick(self, now: float) -> None:
         """Once a second. Settles what all edges have told of, and lets go of those who fetch no more."""
         for who, hearer in list(self._hearers.items()):
-            if now - hearer.last > QUIET + TOLD:
+            quiet = QUIET_BEACON if who[0] == NUMBER["beacon"] else QUIET
+            if now - hearer.last > quiet + TOLD:
                 self._leaves(self._hearers.pop(who))
             elif now - TOLD - SLACK - hearer.until >= STEP:
                 self._hears(hearer, now - TOLD - SLACK)

@@ -22,7 +22,7 @@ def moment(wall: float) -> str:
 
 
 def total(minutes: Sequence[Mapping[str, Any]], milliseconds: int) -> dict[str, Any]:
-    """`data` of "audience_total" without `broadcast`, of the data of all "audience" entries in their order."""
+    """`data` of "audience_total" without `broadcast`, of that of all "audience" entries in their order."""
     doors = {door: [m["doors"][door] for m in minutes if door in m["doors"]] for door in DOORS}
     return {
         "milliseconds": milliseconds,
@@ -78,7 +78,12 @@ class Told:
         if kind not in ("doors_opened", "live", "ended", "audience", "audience_total"):
             return
         begun: dict[str, Any] = {
-            **{"title": "", "live_since": None, "ended": None, "minutes": [], "rows": [], "left_out": 0},
+            "title": "",
+            "live_since": None,
+            "ended": None,
+            "minutes": [],
+            "rows": [],
+            "left_out": 0,
             "total": None,
         }
         broadcast = self.broadcasts.setdefault(data["broadcast"], begun)
@@ -154,7 +159,7 @@ def audience_json(
         "method": {
             "version": VERSION,
             "seconds": seconds,
-            "within": within,
+            "within": round(within),
             "moment_seconds": MOMENT,
             "unique_error": UNIQUE_ERROR,
             "lists": dict(lists),

@@ -53,7 +53,7 @@ class Unique:
 
     def count(self) -> int:
         """How many different keys, about."""
-        return int(round(self._union.get_estimate()))
+        return round(float(self._union.get_estimate()))
 
     def to_bytes(self) -> bytes:
         """At most MOST_BYTES; a few bytes for each key while there are few."""

@@ -34,7 +34,7 @@ class Counted(Message, frozen=True, kw_only=True):
     salt: str
     """salt_name; "" as long as there is none."""
     minutes: list[Minute]
-    older: dict[int, bytes] = {}
+    older: dict[int, bytes] = {}  # noqa: RUF012 (msgspec copies it)
 
 
 class CountedOffer(SessionOffer, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock
 from hustings.config import Settings
+from hustings.edge.beacon import beaconed
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import Visitors
 from hustings.edge.counting import BroadcastCounting, EdgeCounting
@@ -157,6 +158,7 @@ class Edge:
             metrics=self.metrics,
             now=self.clock.monotonic,
             readers=READERS if objects is None else STORE_READERS,
+            counting=self.counting.replays,
         )
 
     def connection(self) -> Connection:
@@ -361,6 +363,10 @@ class Edge:
     def _sent(self, connection: Connection, request: Request) -> Reply | None:
         """What a listener sent; None when there is no such door."""
         parts = request.path.split(b"/")
+        if len(parts) == 4 and parts[1] == b"r" and parts[3] == b"beacon" and self.book.loaded:
+            channel = self.channels.get(parts[2].decode("latin-1"))
+            counting = channel.counting if channel is not None else None
+            return beaconed(counting, request, connection.visitor(request))
         if len(parts) != 4 or parts[1] != b"r" or parts[3] not in DOORS:
             return None
         if not self.book.loaded:
@@ -425,7 +431,7 @@ class Edge:
             connection.reply(make_reply(308, "text/plain; charset=utf-8", b"", target))
         elif len(parts) == 2 and (parts[1] in FILES or parts[1] in NAMED):
             connection.reply(self._file(request, slug, parts[1]))
-        elif len(parts) == 2 and parts[1] in DOORS:
+        elif len(parts) == 2 and (parts[1] in DOORS or parts[1] == b"beacon"):
             connection.reply(only_post())
         elif parts[1:] == [b"live"]:
             self._live(connection, request, channel)
@@ -488,6 +494,5 @@ class Edge:
                 return
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
-        elif path[-1] != b"index.m3u8":
-            if channel.counting is not None:
-                channel.counting.asked(connection, request, None)
+        elif path[-1] != b"index.m3u8" and channel.counting is not None:
+            channel.counting.asked(connection, request, None)

@@ -28,8 +28,8 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock
 from hustings.edge.assembler import Arrived
-from hustings.edge.counting import BroadcastCounting, EdgeCounting
 from hustings.edge.counter import TAKEN_WITHIN, HlsAudience
+from hustings.edge.counting import BroadcastCounting, EdgeCounting
 from hustings.edge.going_back import GoingBack
 from hustings.edge.hls import HlsBroadcast
 from hustings.edge.http import Reply, Request, Resource

@@ -22,8 +22,9 @@ from hustings.clock import Clock
 from hustings.edge.counter import HlsAudience
 from hustings.edge.http import Request, Resource
 from hustings.edge.kernel import unsent
-from hustings.edge.metrics import Metrics
+from hustings.edge.metrics import AUDIENCE_DROPPED, Metrics
 from hustings.edge.protocol import Connection
+from hustings.edge.replay_counting import ReplayCounting
 
 LOOK: Final = 5.0
 """Seconds between two looks at one listener."""
@@ -182,6 +183,10 @@ class BroadcastCounting:
 
     # --- what is told ------------------------------------------------------------------------
 
+    def wall(self) -> float:
+        """Unix seconds."""
+        return self._of.clock.wall()
+
     def key(self, address: str, agent: bytes) -> int:
         """0 as long as there is no salt."""
         return visitor_key(self.salt, address, agent) if self.salt else 0
@@ -260,6 +265,7 @@ class EdgeCounting:
         self.seconds = seconds
         self.within = 1.5 * seconds
         self.visitors = visitors
+        self.replays = ReplayCounting(clock, bots, self.place, seconds)
         self._broadcasts: dict[str, BroadcastCounting] = {}
         self._bucket = 0
         self._gone: dict[str, int] = {}
@@ -279,17 +285,21 @@ class EdgeCounting:
 
     def unsalted(self) -> list[str]:
         """Broadcasts whose salt is not known yet."""
-        return [each.broadcast_id for each in self._broadcasts.values() if not each.salt]
+        wanted = [self.replays.wanted] if self.replays.wanted else []
+        return wanted + [each.broadcast_id for each in self._broadcasts.values() if not each.salt]
 
     def salts(self) -> dict[str, bytes]:
-        """By broadcast."""
-        return {each.broadcast_id: each.salt for each in self._broadcasts.values() if each.salt}
+        """By broadcast, and by day."""
+        on_air = {each.broadcast_id: each.salt for each in self._broadcasts.values() if each.salt}
+        return {**on_air, **self.replays.salts}
 
     def salted(self, broadcast_id: str, salt: bytes) -> None:
         """The studio has given the salt; the first one stays."""
         found = self._broadcasts.get(broadcast_id)
         if found is not None and not found.salt:
             found.salt = salt
+        elif broadcast_id == self.replays.wanted:
+            self.replays.salted(broadcast_id, salt)
 
     def tick(self, now: float) -> None:
         """Four times a second."""
@@ -307,10 +317,11 @@ class EdgeCounting:
                 for what, count in each.dropped().items():
                     self._gone[what] = self._gone.get(what, 0) + count
                 del self._broadcasts[broadcast_id]
-        return messages
+        return [*messages, *self.replays.report(everything=everything)]
 
     def _dropped(self) -> dict[str, int]:
-        total = dict.fromkeys(("session", "stretch", "unkeyed", "hls"), 0) | self._gone
+        total = dict.fromkeys(AUDIENCE_DROPPED, 0) | self._gone
+        total["replay"] = self.replays.dropped + self.replays.unkeyed
         for each in self._broadcasts.values():
             for what, count in each.dropped().items():
                 total[what] += count

@@ -26,7 +26,7 @@
 | hustings_edge_level | - | what is given up under load now, 0 to 4 (shedding.py) |
 | hustings_edge_shed_total | kind: input, join, page | refused for that level or for want of places |
 | hustings_edge_places | bound: descriptors, memory, cpu | listeners it can hold by each bound |
-| hustings_edge_audience_dropped_total | what: session, stretch, unkeyed, hls | listeners or parts of their time that are not in the audience figures, by why |
+| hustings_edge_audience_dropped_total | what (`AUDIENCE_DROPPED`) | not in the audience figures |
 | hustings_edge_audience_sessions | - | endless responses that are looked at for the audience figures |
 | hustings_edge_places_free | - | how many more it would let in, by the bound that binds |
 | hustings_edge_lobby_waiting | door: join, page | how many wait their turn, about |
@@ -63,6 +63,10 @@ SHED = ("input", "join", "page")
 LOBBY = ("new", "kept", "let_in", "invited", "returned", "tested", "failed", "forged", "expired", "used")
 """Told to wait for the first time, told again, let in, with an invitation, back after a lost line; did the
 effort test, or wrongly; with a place nobody here has given, an old one, one used too often."""
+
+
+AUDIENCE_DROPPED = ("session", "stretch", "unkeyed", "hls", "replay")
+"""Listeners beyond the bound, parts of their time, listeners without the salt, of HLS, of recordings."""
 
 
 class Metrics:

@@ -36,13 +36,14 @@ from hustings.archive.playlist import index_playlist, media_playlist, silence
 from hustings.archive.tombstone import TOMBSTONE_NAME, encode_tombstone
 from hustings.archive.virtual import MAX_INIT_BYTES, VirtualFile, plain_file, program_m4a, program_opus
 from hustings.archive.withheld import Withheld
-from hustings.cmaf.timeline import CODECS, Codec
+from hustings.cmaf.timeline import CODECS, SAMPLE_RATE, Codec
 from hustings.edge.clips import found_clip, refused
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, problem, retry_after
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import own_reply
 from hustings.edge.past import PastOf, past_of
 from hustings.edge.protocol import Connection
+from hustings.edge.replay_counting import ReplayCounting
 from hustings.edge.replay_sender import LongFile, Senders, unreadable
 from hustings.errors import Corrupt
 from hustings.ids import is_broadcast_id
@@ -117,7 +118,9 @@ class Replay:
         now: Callable[[], float],
         executor: Executor | None = None,
         readers: int = READERS,
+        counting: ReplayCounting | None = None,
     ) -> None:
+        self._counting = counting
         self._library = library
         self._room_recordings = RoomRecordings(library)
         self._metrics = metrics
@@ -129,13 +132,15 @@ class Replay:
         self._round = 0
         """How often something was forgotten: what was read before that is not kept."""
         self._waiting: dict[tuple[str, bytes], list[Callable[[Found], None]]] = {}
-        self._senders = Senders(metrics=metrics, now=now, run=self._run)
+        self._senders = Senders(metrics=metrics, now=now, run=self._run, counting=counting)
 
     def handle(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
         """Answers `path` below /r/{slug}/replay/, now or when it is read."""
 
         def answer(found: Found) -> None:
             if not connection.closed:
+                if self._counting is not None and isinstance(found, Resource):
+                    self._counting.segment(connection, request, slug, b"/".join(path))
                 self.reply(connection, request, found)
 
         self.fetch(slug, path, answer)
@@ -385,7 +390,9 @@ def _media(recorded: Recorded, codec: Codec, name: str, *, named: bool) -> Resou
     return Resource(MEDIA_TYPE, data, headers, etag=entry.segment.sha256[:24])
 
 
-def _long(recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named: bool) -> LongFile:
+def _long(
+    recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named: bool, counts: bool = True
+) -> LongFile:
     last = name.rpartition("/")[2]
     headers: Headers = (
         *(_LASTING if named else _SHORT),
@@ -396,7 +403,11 @@ def _long(recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named:
         ),
     )
     tag = f"{recorded.tag}-{file.size:x}"
-    return LongFile(kind, file, headers, etag=tag, recording=recorded.index.broadcast)
+    index = recorded.index
+    seconds = index.duration / SAMPLE_RATE if counts else 0.0
+    return LongFile(
+        kind, file, headers, etag=tag, recording=index.broadcast, slug=index.slug, seconds=seconds
+    )
 
 
 def _program(recorded: Recorded, name: str, *, named: bool) -> Found:
@@ -412,7 +423,7 @@ def _track(recorded: Recorded, name: str, *, named: bool) -> Found | None:
     if not any(track.file == name for track in recorded.index.tracks):
         return None
     file = plain_file(recorded.files, name)
-    return _long(recorded, name, "audio/ogg; codecs=opus", file, named=named)
+    return _long(recorded, name, "audio/ogg; codecs=opus", file, named=named, counts=False)
 
 
 def _made(recorded: Recorded, name: str, *, named: bool) -> Found | None:

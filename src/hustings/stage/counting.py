@@ -1,8 +1,8 @@
 """Counting who listens by WHEP (docs/audience.md): whose connection stands.
 
-It stands as long as the other side consents (RFC 7675), which is noticed to be over after up to 30 s; a session
-that ends without a word counts until so long before. RTCP would say more, but libdatachannel does not hand
-receiver reports on our stream to a track that only sends.
+It stands as long as the other side consents (RFC 7675), which is noticed to be over after up to 30 s; a
+session that ends without a word counts until so long before. RTCP would say more, but libdatachannel does not
+hand receiver reports on our stream to a track that only sends.
 """
 
 from __future__ import annotations

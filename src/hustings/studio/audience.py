@@ -97,7 +97,8 @@ class _OnAir:
 
 
 class Audience:
-    """`serve` answers the bus, `run` until cancelled. `renew`: Publisher.renew; `written`: Records.written."""
+    """`serve` answers the bus, `run` goes on until cancelled. `renew` is Publisher.renew, `written`
+    Records.written."""
 
     def __init__(
         self,
@@ -338,6 +339,7 @@ class Audience:
     async def _add(self, slug: str, facts: list[Fact]) -> None:
         await self._store.add(slug, facts)
         self._unread.add(slug)
+        await self._read()  # it is shown out of the record from now on
         self._written(slug)
         self._renew(slug)
 
@@ -350,6 +352,8 @@ class Audience:
                     members = json.loads(line)
                     told.entry(members["kind"], members["at"], members["data"])
                     first = number + 1
+            if slug not in self._told:
+                self._renew(slug)  # there is something to show now
             self._told[slug] = (first, told)
             self._unread.discard(slug)
 

@@ -213,6 +213,7 @@ async def studio_app(
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
         await audience.serve()
+        app.state.audience = audience
         by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         work = (
             *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
