@@ -383,6 +383,16 @@ def audience(folder: Path, only: list[str]) -> None:
                     audience_fake.arrange(page, state, lang=lang)
                     _shot(page, folder, f"audience-{state}", width, scheme, lang)
                     context.close()
+        for path in folder.glob("audience-*.png"):
+            _cut(path)
+
+
+def _cut(path: Path) -> None:
+    """A page of tables is told by its upper half; whole, the sheets are too heavy."""
+    with Image.open(path) as picture:
+        wide, tall = picture.size
+        cut = picture.crop((0, 0, wide, min(tall, 2000 if wide > 600 else 2600)))
+    cut.save(path)
 
 
 @contextmanager

@@ -549,7 +549,7 @@ def test_names_of_others_are_text(page: Page) -> None:
     page.wait_for_selector("#minutes tbody tr")
     assert page.locator("main img").count() == 0
     assert page.title() != "owned"
-    assert HOSTILE in page.inner_text("#readout")
+    assert f"\u2068{HOSTILE}\u2069" in page.inner_text("#readout"), "nor does it turn the words around it"
 
 
 def test_the_rooms_page_leads_there(page: Page) -> None:

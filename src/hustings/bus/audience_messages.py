@@ -37,9 +37,11 @@ class Counted(Message, frozen=True, kw_only=True):
     older: dict[int, bytes] = {}  # noqa: RUF012 (msgspec copies it)
 
 
-class CountedOffer(SessionOffer, frozen=True, kw_only=True):
+class CountedOffer(SessionOffer, frozen=True, kw_only=True, tag="SessionOffer"):
     """Who listens by WHEP, for the stage to count: the visitor's key (0: unknown), made with the salt of this
-    name. Neither address nor browser goes to the stage."""
+    name. Neither address nor browser goes to the stage.
+
+    Its tag is that of SessionOffer: the stage reads offers of speakers, who are not counted, as this, too."""
 
     key: int = 0
     salt: str = ""
