@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hustings.audience.replays import MAX_RANGES, Replays, Stretches
@@ -21,6 +21,7 @@ def plays(replays: Replays) -> tuple[int, int]:
     return count, milliseconds
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 60)), max_size=60))
 def test_stretches_are_what_a_set_of_seconds_is(spans: list[tuple[int, int]]) -> None:
     stretches = Stretches()

@@ -50,6 +50,7 @@ def test_several_edges_add_up_and_the_same_listener_at_two_is_one() -> None:
     assert figures[0]["net"]["joined"] == 600
 
 
+@settings(deadline=None)
 @given(st.permutations([("a", 1, 40), ("b", 20, 40), ("c", 100, 7)]), st.integers(0, 2))
 def test_the_order_and_repetition_of_what_is_said_change_nothing(
     order: list[tuple[str, int, int]], again: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hustings.audience.lanes import DOORS, LANES, MOMENT, NUMBER
@@ -77,6 +77,7 @@ def test_a_clock_that_is_set_moves_nobodys_minutes() -> None:
     assert spent == {0: 60_000, 1: 60_000, 2: 60_000}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 300), st.floats(0.1, 300), st.sampled_from(LANES), st.integers(1, 20)),

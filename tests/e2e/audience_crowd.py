@@ -20,6 +20,7 @@ from hustings.stage.webrtc.peer import OffererPeer
 type By = Literal["push", "stream", "hls", "whep"]
 
 MOMENT = 5
+QUIET = 15.0
 PART_TEXT = re.compile(rb'URI="([a-z]+)/([0-9]+)\.([0-9]+)\.m4s"')
 
 
@@ -131,7 +132,7 @@ class Crowd:
                     number, place = number + 1, 0
                 else:  # the other edge is not so far yet
                     missed += 1
-                    if missed > 20:
+                    if missed > 100:
                         raise EOFError("no more parts")
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -192,7 +193,9 @@ class Truth:
 
 def truth(people: Iterable[Person], threshold: float) -> Truth:
     """By the method: who listened for `threshold` seconds counts, with all he heard; moments are full 5 s."""
-    counted = [(p, stretch) for p in people for stretch in p.heard if stretch[1] - stretch[0] >= threshold]
+    counted = [
+        (p, stretch) for p in people for stretch in _stretches(p) if stretch[1] - stretch[0] >= threshold
+    ]
 
     def peak(of: list[tuple[Person, tuple[float, float]]]) -> int:
         moments: dict[int, int] = {}
@@ -218,6 +221,19 @@ def truth(people: Iterable[Person], threshold: float) -> Truth:
         {door: seconds(of) for door, of in doors.items()},
         {door: unique(of) for door, of in doors.items()},
     )
+
+
+def _stretches(person: Person) -> list[tuple[float, float]]:
+    """By HLS it is one listener who comes again within 15 s: there is no connection that ends."""
+    if person.door != "hls" or not person.heard:
+        return person.heard
+    joined = [person.heard[0]]
+    for begin, end in person.heard[1:]:
+        if begin - joined[-1][1] <= QUIET:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def compared(totals: dict[str, Any], true: Truth) -> list[tuple[str, float, float, float]]:

@@ -166,16 +166,17 @@ def audience_json(
             "text": TEXT,
         },
         "broadcasts": broadcasts,
-        "replay": [
-            {
-                "day": each["day"],
-                "recording": each["broadcast"],
-                "plays": each["plays"],
-                "listening_seconds": each["seconds"],
-                "final": each["final"],
-            }
-            for each in days[:DAYS]
-        ],
+        "replay": [_day(each) for each in days[:DAYS]],
+    }
+
+
+def _day(each: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "day": each["day"],
+        "recording": each["broadcast"],
+        "plays": each["plays"],
+        "listening_seconds": each["seconds"],
+        "final": each["final"],
     }
 
 

@@ -110,21 +110,11 @@ class Edge:
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
         self._hot: dict[bytes, tuple[Resource, BroadcastCounting]] = {}
-        self.counting = EdgeCounting(
-            clock=clock,
-            metrics=self.metrics,
-            bots=bots if bots is not None else Bots(),
-            seconds=settings.audience_seconds,
-            visitors=self._visitors.of,
-        )
+        self.counting = self._counting(settings, bots if bots is not None else Bots())
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
         self._around = Surroundings(
-            bus=bus,
-            clock=clock,
-            metrics=self.metrics,
-            load=self.load,
-            call_soon=call_soon,
+            *(bus, clock, self.metrics, self.load, call_soon),
             window=float(settings.window),
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
@@ -147,6 +137,10 @@ class Edge:
     def _measured(self) -> None:
         self.metrics.connections = lambda: len(self.connections)
         self.metrics.listeners = self._listeners
+
+    def _counting(self, settings: Settings, bots: Bots) -> EdgeCounting:
+        seconds, visitors = settings.audience_seconds, self._visitors.of
+        return EdgeCounting(self.clock, self.metrics, bots=bots, seconds=seconds, visitors=visitors)
 
     def _recordings(self, settings: Settings) -> Replay:
         """From the data folder, and from the store if there is one."""

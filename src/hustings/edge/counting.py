@@ -252,9 +252,9 @@ class EdgeCounting:
 
     def __init__(
         self,
-        *,
         clock: Clock,
         metrics: Metrics,
+        *,
         bots: Bots,
         seconds: float,
         visitors: Callable[[Connection, Request], int],

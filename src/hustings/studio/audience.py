@@ -128,6 +128,7 @@ class Audience:
         self._unread: set[str] = set()
         self._shown_at = self._drained_at = clock.monotonic()
         self._looked_back = False
+        self._ticking = asyncio.Lock()
         self._early: list[Counted | Heard] = []
         """What came before it was known what salts there are."""
         board.on_change(self._unread.add)
@@ -206,7 +207,11 @@ class Audience:
             await asyncio.sleep(EVERY)
 
     async def tick(self) -> None:
-        """Follows the rooms, adds up, writes what is final."""
+        """Follows the rooms, adds up, writes what is final; one at a time."""
+        async with self._ticking:
+            await self._tick()
+
+    async def _tick(self) -> None:
         await self._read()
         self._follow()
         if not self._looked_back and not self.salts.waiting:

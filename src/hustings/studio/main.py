@@ -181,8 +181,7 @@ async def studio_app(
         key = kept_secret(settings.data, "session-key").encode()
         studio = Studio(store, bus, clock, settings, urls, SessionIds(key), key)
         accounts = Accounts(AccountStore(engine), clock)
-        entry = Entry(accounts, settings.data)
-        await entry.prepare()
+        await (entry := Entry(accounts, settings.data)).prepare()
         await studio.load()
         listeners = Listeners(studio, QuestionStore(engine), bus)
         await listeners.questions.load()
@@ -209,11 +208,11 @@ async def studio_app(
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
-        app.state.listeners, app.state.questions = listeners, listeners.questions
+        app.state.listeners, app.state.audience = listeners, audience
+        app.state.questions = listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
         await audience.serve()
-        app.state.audience = audience
         by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         work = (
             *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
