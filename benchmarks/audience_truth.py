@@ -17,6 +17,7 @@ import platform
 import random
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +29,9 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
 
 from audience_crowd import Crowd, Person, compared, nothing_taken, truth
-from harness import Room, Server, serve, until
+from harness import HUSTINGS, Room, Server, serve, until
+
+import hustings
 
 BROWSERS = ("Mozilla/5.0 Firefox/146.0", "Mozilla/5.0 Chrome/156.0", "Mozilla/5.0 Version/20.0 Safari/604.1")
 
@@ -61,6 +64,16 @@ async def evening(
 async def _kill(server: Server, after: float) -> None:
     await asyncio.sleep(after)
     os.kill(server.pids("edge")[0], signal.SIGKILL)
+
+
+def speak(server: Server, room: Room) -> subprocess.Popen[bytes]:
+    """Ada talks: silence is so little sound that who reads nothing can take it for minutes."""
+    voice = Path(hustings.__file__).parent / "web" / "demo" / "host.opus"
+    command = [*HUSTINGS, "speak", room.slug, f"--ticket={room.tickets['Ada']}", f"--file={voice}", "--loop"]
+    environment = {**os.environ, "HUSTINGS_STUDIO": server.studio_url}
+    speaker = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: any(each["connected"] for each in room.state()["participants"]) or None)
+    return speaker
 
 
 def published(room: Room) -> dict[str, Any]:
@@ -102,14 +115,17 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         serve(Path(folder), edges=2, environment=settings) as server,
     ):
-        room = server.room("Town hall", slug="town-hall")
+        room = server.room("Town hall", slug="town-hall", speakers=["Ada"])
         room.open()
+        speaker = speak(server, room)
         room.start()
         room.wait_for_state("live", 30)
         time.sleep(1.0)
         kill = 1.2 * options.seconds if options.kill else 0.0
         asyncio.run(evening(server, room, people, bots, options.requests, kill))
         room.stop()
+        speaker.terminate()
+        speaker.wait(20)
         broadcast = published(room)
     rows = compared(broadcast["totals"], truth(people, options.seconds))
     apart = broadcast["totals"]["apart"]["bots"]

@@ -21,6 +21,8 @@ type By = Literal["push", "stream", "hls", "whep"]
 
 MOMENT = 5
 QUIET = 15.0
+PARTS = 10
+"""In one segment."""
 PART_TEXT = re.compile(rb'URI="([a-z]+)/([0-9]+)\.([0-9]+)\.m4s"')
 
 
@@ -128,7 +130,7 @@ class Crowd:
                     last = time.time()
                     first = first or last
                     place, missed = place + 1, 0
-                elif place:
+                elif place >= PARTS:
                     number, place = number + 1, 0
                 else:  # the other edge is not so far yet
                     missed += 1
