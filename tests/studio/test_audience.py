@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fake_bus import FakeBus
 from studio_support import FakeStage, House, running_studio
@@ -16,7 +17,7 @@ from hustings.audience.sketch import salt_name, visitor_key
 from hustings.audience.tally import Tally
 from hustings.bus import subjects
 from hustings.bus.audience_messages import Counted, CountedOffer, Played, Salt, SaltRequest, SaltWanted
-from hustings.bus.messages import RoomPublic
+from hustings.bus.messages import RoomPublic, SessionOffer, encode
 from hustings.clock import FakeClock
 from hustings.errors import Refused
 from hustings.studio.salts import WAIT
@@ -178,6 +179,9 @@ async def test_whep_offers_carry_a_key_and_no_address(tmp_path: Path) -> None:
         assert visitor.key == visitor_key(salt, "192.0.2.7", b"Mozilla/5.0")
         assert (visitor.salt, visitor.bot) == (salt_name(salt), False)
         assert house.app.state.audience.visitor(broadcast, "192.0.2.7", b"curl/8").bot
+        offer = SessionOffer(broadcast_id=broadcast, kind="ingest", sdp="v=0")
+        read = msgspec.msgpack.decode(encode(offer), type=CountedOffer)  # as the stage reads a speaker's
+        assert (read.sdp, read.key) == ("v=0", 0)
         assert {"address", "agent"}.isdisjoint(CountedOffer.__struct_fields__)
 
 

@@ -39,9 +39,7 @@ class Counted(Message, frozen=True, kw_only=True):
 
 class CountedOffer(SessionOffer, frozen=True, kw_only=True, tag="SessionOffer"):
     """Who listens by WHEP, for the stage to count: the visitor's key (0: unknown), made with the salt of this
-    name. Neither address nor browser goes to the stage.
-
-    Its tag is that of SessionOffer: the stage reads offers of speakers, who are not counted, as this, too."""
+    name. No address or browser goes to the stage. The tag is SessionOffer's: the stage reads both so."""
 
     key: int = 0
     salt: str = ""
