@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -145,6 +148,17 @@ def test_many_frames_of_many_streams_at_once_measure_as_each_by_itself() -> None
         expected = [one.mean_square(frame) for one, row in zip(alone, rows, strict=True) for frame in row]
         np.testing.assert_allclose(found, expected, rtol=1e-4)
         at = [start + n for start, n in zip(at, counts, strict=True)]
+
+
+def test_products_take_one_thread() -> None:
+    """Or else OpenBLAS' others spin beside the stage for many times what the product takes."""
+    code = "import os, hustings, numpy as np; a = np.ones((512, 512)); a @ a"
+    code += "; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "1"
 
 
 # -- levelling -------------------------------------------------------------------------------------------

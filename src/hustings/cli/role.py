@@ -16,12 +16,6 @@ def without_rich() -> None:
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
 
 
-def one_thread_for_products() -> None:
-    """numpy's matrices multiply in one thread: ours are small, and after each product OpenBLAS' other threads
-    spin for milliseconds waiting for the next. It looks once, when numpy is loaded; what is set stays."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
 def for_its_owner_only() -> None:
     """What this process and its children write nobody else on the machine can read, whatever the folder it
     lies in: recordings, pictures, figures. Files that hold secrets are made so one by one all the same."""
@@ -34,7 +28,6 @@ def run_role(role: str, index: int = 0, bus: str | None = None) -> None:
 
     from hustings.cli.settings import read_settings
 
-    one_thread_for_products()
     for_its_owner_only()
     settings = read_settings(bus=bus)
     if role == "edge":
@@ -70,7 +63,6 @@ def main(arguments: list[str]) -> int:
 
         tether(int(parent))
     without_rich()
-    one_thread_for_products()
 
     if arguments[0] == "spare":
         from hustings.cli.reserve import wait_in_reserve
