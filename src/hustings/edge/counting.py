@@ -21,7 +21,7 @@ from hustings.bus.audience_messages import Counted, Heard, Played
 from hustings.clock import Clock
 from hustings.edge.counter import HlsAudience
 from hustings.edge.http import Request, Resource
-from hustings.edge.kernel import peer_window, unsent
+from hustings.edge.kernel import unsent
 from hustings.edge.metrics import AUDIENCE_DROPPED, Metrics
 from hustings.edge.protocol import Connection
 from hustings.edge.replay_counting import ReplayCounting
@@ -33,8 +33,6 @@ HELD: Final = 32 * 1024
 """Bytes sent that a listener may not have taken yet when he is looked at: 4 s of Opus at 64 kbit/s."""
 CHUNK: Final = 0.2
 """Seconds of sound in one."""
-NARROWED: Final = 16 * 1024
-"""Bytes by which his receive window may be narrower than it was."""
 PAUSE: Final = 2.0
 """Seconds without a chunk after which no sound flows."""
 TOLD_AGAIN: Final = 150.0
@@ -61,7 +59,7 @@ class Sound:
 class Listener:
     """One endless response. It leaves with its connection."""
 
-    __slots__ = ("_bucket", "_connection", "_from", "_of", "_session", "_taking", "_window")
+    __slots__ = ("_bucket", "_connection", "_from", "_of", "_session", "_taking")
 
     def __init__(self, of: BroadcastCounting, connection: Connection, session: Session, now: float) -> None:
         self._of = of
@@ -70,19 +68,11 @@ class Listener:
         self._from = now
         """Up to here it is known what was delivered."""
         self._taking = True
-        self._window = 0
-        """The widest his side has offered."""
         self._bucket = of.place_for(self)
 
     def look(self, now: float) -> None:
         """Takes stock."""
-        transport = self._connection.transport
-        self._taking = unsent(transport) < HELD
-        window = peer_window(transport)
-        if window is not None:
-            # What he does not read lies in his own kernel first, acknowledged: that narrows his window.
-            self._window = max(self._window, window)
-            self._taking = self._taking and self._window - window < NARROWED
+        self._taking = unsent(self._connection.transport) < HELD
         self._account(now)
 
     def _account(self, now: float) -> None:

@@ -12,8 +12,6 @@ import termios
 from pathlib import Path
 from typing import Final
 
-_SND_WND: Final = 228
-"""Of struct tcp_info (linux/tcp.h): tcpi_snd_wnd, since Linux 5.4."""
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -25,17 +23,6 @@ def unsent(transport: asyncio.Transport) -> int:
         with contextlib.suppress(OSError, ValueError):
             waiting += struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
     return waiting
-
-
-def peer_window(transport: asyncio.Transport) -> int | None:
-    """Bytes the other side would take now (its receive window); None where the kernel does not say.
-    It shrinks by what lies unread in the other side's kernel, once that is some ten thousand."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        with contextlib.suppress(OSError, ValueError, struct.error):
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SND_WND + 4)
-            return int(struct.unpack_from("I", info, _SND_WND)[0])
-    return None
 
 
 def end_by_reset(transport: asyncio.Transport) -> None:
