@@ -28,6 +28,7 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock
 from hustings.config import Settings
+from hustings.edge.asked import Asked, Known
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import HlsAudience, Visitors
 from hustings.edge.deadlines import Deadlines
@@ -104,7 +105,8 @@ class Edge:
         self._inputs = Inputs(self.book.get, self.outbox, self.metrics, clock, settings.audience_url)
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
-        self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
+        self._hot: dict[bytes, tuple[Resource, Callable[[Connection, Request], None]]] = {}
+        self.asked = Asked()
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
         self._around = Surroundings(
@@ -116,7 +118,7 @@ class Edge:
             window=float(settings.window),
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
-            forget=self._hot.clear,
+            forget=self._forget,
             sounded=self._sounded,
             replay=self.replay,
             roots=(settings.data, *([Path(settings.record_spare)] if settings.record_spare else [])),
@@ -282,12 +284,14 @@ class Edge:
     def leave(self, within: float) -> None:
         """Another process has this door: listeners join it within so many seconds, and hear us meanwhile."""
         self.leaving = True
+        self.asked.forget()  # from now on each reply is its connection's last
         for channel in self.channels.values():
             channel.leave(within)
 
     async def close(self) -> None:
         """Says goodbye to all listeners; new requests get 503."""
         self.draining = True
+        self.asked.forget()
         for channel in list(self.channels.values()):
             await channel.close("draining", self._draining)
         self.replay.close()
@@ -318,9 +322,12 @@ class Edge:
         hot = self._hot.get(request.target)
         if hot is not None:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
-            resource, audience = hot
-            audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
-            connection.reply(resource.reply(request))
+            resource, saw = hot
+            saw(connection, request)
+            reply = resource.reply(request)
+            connection.reply(reply)
+            if not self.leaving:
+                connection.hot = Known(request, reply, saw)
             return
         path = request.path
         if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
@@ -439,9 +446,16 @@ class Edge:
             connection.claimed = visitor
         return True
 
+    def _forget(self) -> None:
+        self._hot.clear()
+        self.asked.forget()
+
     def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
         if len(self._hot) < HOT:
-            self._hot[target] = (resource, audience)
+            self._hot[target] = (resource, lambda connection, request: self._saw(audience, connection, request))
+
+    def _saw(self, audience: HlsAudience, connection: Connection, request: Request) -> None:
+        audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
 
     def _live(self, connection: Connection, request: Request, channel: Channel | None) -> None:
         wanted = request.parameters().get("codec", "opus") if request.query else "opus"
