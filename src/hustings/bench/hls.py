@@ -1,5 +1,5 @@
-"""`hustings bench hls` and `page`: answers a second and a core, beside nginx with the same bytes as files; and how
-soon all who wait for a part have it."""
+"""`hustings bench hls` and `page`: answers a second and a core, beside nginx with the same bytes as files;
+and how soon all who wait for a part have it."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def _rows(results: Results, bench: str, name: str, runs: list[Pounded], subject:
     results.add(bench, f"{name}_cpu_share", [100 * run.cpu for run in runs], "% of a core", subject)
     per_core = [run.rate / max(run.cpu, 1e-3) for run in runs]
     results.add(bench, f"{name}_requests_per_core_second", per_core, "requests/s", subject)
-    results.generator(
-        bench, [run.generator for run in runs], subject, f"{name}_generator_cpu_share"
-    )
+    results.generator(bench, [run.generator for run in runs], subject, f"{name}_generator_cpu_share")
 
 
 async def _release(results: Results, place: Stand, address: str, waiting: int, rounds: int) -> None:
@@ -136,7 +134,7 @@ async def _release(results: Results, place: Stand, address: str, waiting: int, r
 
 async def _fetch(url: str) -> bytes:
     def read() -> bytes:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 (a server of this bench)
+        with urllib.request.urlopen(url, timeout=10) as response:
             content: bytes = response.read()
             return content
 

@@ -1,8 +1,8 @@
 """Load generator: listeners who join, each up to the first sound in hand.
 
 "rush N S": N on their way at any time for S seconds, each leaving as soon as it hears something and another
-taking its place: as many as the server can take. "pace R S": R a second for S seconds whatever the server does
-(so a slow server makes no fewer of them), and they stay until all are there.
+taking its place: as many as the server can take. "pace R S": R a second for S seconds whatever the server
+does (so a slow server makes no fewer of them), and they stay until all are there.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class Joiners:
             while pausing and pausing[0] <= now:
                 pausing.popleft()
                 self.begin()
-            self.step(
-                0.01 if pausing else 0.1, done, lambda: pausing.append(time.perf_counter() + PAUSE)
-            )
+            self.step(0.01 if pausing else 0.1, done, lambda: pausing.append(time.perf_counter() + PAUSE))
         elapsed = time.perf_counter() - start
         for key in list(self._selector.get_map().values()):
             key.data.sock.close()

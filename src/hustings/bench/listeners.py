@@ -18,6 +18,9 @@ from hustings.bench.generator import order, say, settings
 EVERY = 0.5
 """Seconds between two looks at a socket."""
 ROOM = 256 * 1024
+PATIENCE = 60.0
+AGAIN = 0.2
+"""Seconds after which who was told to wait asks again, and for which he goes on doing so."""
 PER_ADDRESS = 4000
 """Listeners from one address, or its ports run out."""
 AT_ONCE = 200
@@ -70,9 +73,14 @@ class Listeners:
 
     def _welcome(self, sock: socket.socket) -> None:
         if self._tls is None:
-            head = sock.recv(13)
-            if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
-                raise SystemExit(f"a listener was refused: {head!r}")
+            end = time.monotonic() + PATIENCE
+            while not (head := sock.recv(13)).startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+                # 503: asked to wait its turn. Anything else is a mistake of the bench.
+                if b" 503" not in head or time.monotonic() > end:
+                    raise SystemExit(f"a listener was refused: {head!r}")
+                sock.close()
+                time.sleep(AGAIN)
+                sock = self._connect(len(self.sockets))
         sock.setblocking(False)
         self.sockets.append(sock)
         self.taken.append(0)

@@ -51,9 +51,12 @@ def resident_bytes(*pids: int) -> int:
     return total
 
 
+_CORES = sorted(os.sched_getaffinity(0))
+
+
 def cores() -> list[int]:
-    """Cores this process may run on."""
-    return sorted(os.sched_getaffinity(0))
+    """Cores this process might run on when it began, whatever it has chosen since."""
+    return _CORES
 
 
 def server_cores() -> list[int]:

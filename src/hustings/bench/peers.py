@@ -155,7 +155,7 @@ async def icecast() -> AsyncIterator[Icecast]:
     """A running Icecast on the server's core, with its source."""
     with tempfile.TemporaryDirectory(prefix="hustings-bench-") as name:
         folder, port = Path(name), free_port()
-        folder.chmod(0o777)  # noqa: S103 (it refuses to run as root, so another account writes its logs)
+        folder.chmod(0o777)
         config = folder / "icecast.xml"
         config.write_text(_ICECAST.format(port=port, folder=folder))
         config.chmod(0o644)
@@ -168,7 +168,7 @@ async def icecast() -> AsyncIterator[Icecast]:
                 **user,  # type: ignore[call-overload]  # the overloads know no optional account
             )
         try:
-            await _listens(port, process, "icecast2")
+            await listens(port, process, "icecast2")
             running = Icecast(Peer(process.pid, port))
             source = asyncio.create_task(running.feed())
             await asyncio.sleep(1.5)
@@ -183,7 +183,8 @@ async def icecast() -> AsyncIterator[Icecast]:
             ended(process)
 
 
-async def _listens(port: int, process: subprocess.Popen[bytes], name: str) -> None:
+async def listens(port: int, process: subprocess.Popen[bytes], name: str) -> None:
+    """Waits until a server that was started takes connections. Raises Unavailable."""
     end = time.monotonic() + 15
     while True:
         with contextlib.suppress(OSError):

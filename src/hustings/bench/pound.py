@@ -1,5 +1,5 @@
-"""Requests as fast as a server answers them, over kept-alive connections: by wrk, which is made for it, and where
-that is not installed by a loop of our own, which is slower than some servers and says so."""
+"""Requests as fast as a server answers them, over kept-alive connections: by wrk, which is made for it, and
+where that is not installed by a loop of our own, which is slower than some servers and says so."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hustings.errors import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Pounded:
-    """One run: requests a second, the server's CPU seconds for each, the generator's share of its core in percent."""
+    """One run: requests a second, the server's share of a core (1: all of it), the generator's in percent."""
 
     rate: float
     cpu: float

@@ -1,4 +1,4 @@
-"""`hustings bench push`: what a listener by push costs, beside Icecast's at the same interval and bit rate."""
+"""`hustings bench push`: what a listener by push costs, beside Icecast's at the same interval."""
 
 from __future__ import annotations
 
@@ -127,7 +127,9 @@ async def measure(
         batches = Batches(place)
         await batches.follow()
         await asyncio.sleep(1)
-        results.add("push", "cpu_share_idle", [await idle_share(place.edge.pid, seconds)], "% of a core", subject)
+        results.add(
+            "push", "cpu_share_idle", [await idle_share(place.edge.pid, seconds)], "% of a core", subject
+        )
         load = {"port": place.edge.port, "request": REQUEST, "tls": bool(settings.get("tls_cert"))}
         ours = await _audience(
             stack,
@@ -204,6 +206,10 @@ async def _crowd(
     results.add("push", "crowd_batch", widths, "ms", subject)
     results.add("push", "crowd_cpu_share", taken.shares, "% of a core", subject)
     results.add(
-        "push", "widened_listeners_per_core", [crowd / share * 100 for share in taken.shares], "listeners", subject
+        "push",
+        "widened_listeners_per_core",
+        [crowd / share * 100 for share in taken.shares],
+        "listeners",
+        subject,
     )
     results.generator("push", taken.generator, subject, "crowd_generator_cpu_share")

@@ -1,4 +1,4 @@
-"""Load generator: players that wait for the next part of a playlist (RFC 8216bis 6.2.5.2), all for the same one.
+"""Load generator: players that wait for the next part of a playlist (RFC 8216bis 6.2.5.2), all for one.
 
 Order "wait TARGET": everybody asks for it; answers when all have been answered: the monotonic times of the
 first and the last whole answer, and the number of the part now listed last.

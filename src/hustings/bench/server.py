@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -49,6 +50,20 @@ def ended(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
         process.wait()
 
 
+class Log:
+    """What a process of ours says meanwhile: kept for when it fails, shown to nobody else."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process that writes to it)
+
+    def last(self) -> str:
+        """Its last line, and lets go of all."""
+        with self.file:
+            self.file.seek(0)
+            lines = self.file.read().decode(errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
 @contextlib.contextmanager
 def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Iterator[RunningEdge]:
     """An edge on a port of 127.0.0.1, ready, on the server's core. `settings` become HUSTINGS_ variables."""
@@ -62,17 +77,18 @@ def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Itera
     scheme = "https" if settings.get("tls_cert") else "http"
     # It asks whether somebody is there; who it is, it has just been told.
     unchecked = ssl._create_unverified_context()
+    log = Log()
     with machine.on_cores(machine.server_cores()):
-        process = subprocess.Popen([sys.executable, "-c", EDGE], env=environment)
+        process = subprocess.Popen([sys.executable, "-c", EDGE], env=environment, stderr=log.file)
     try:
         end = time.monotonic() + 40
         while True:
             with contextlib.suppress(OSError):
                 address = f"{scheme}://127.0.0.1:{port}/healthz"
-                urllib.request.urlopen(address, timeout=2, context=unchecked).close()  # noqa: S310 (ours)
+                urllib.request.urlopen(address, timeout=2, context=unchecked).close()
                 break
             if time.monotonic() > end or process.poll() is not None:
-                raise Unavailable("the edge did not become ready within 40 s.")
+                raise Unavailable(f"the edge did not become ready within 40 s: {log.last()}")
             time.sleep(0.05)
         yield RunningEdge(process.pid, port, scheme)
     finally:

@@ -324,10 +324,10 @@ class Edge:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
             resource, saw = hot
             saw(connection, request)
-            reply = resource.reply(request)
-            connection.reply(reply)
+            answer = resource.reply(request)
+            connection.reply(answer)
             if not self.leaving:
-                connection.hot = Known(request, reply, saw)
+                connection.hot = Known(request, answer, saw)
             return
         path = request.path
         if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
@@ -452,7 +452,10 @@ class Edge:
 
     def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
         if len(self._hot) < HOT:
-            self._hot[target] = (resource, lambda connection, request: self._saw(audience, connection, request))
+            self._hot[target] = (
+                resource,
+                lambda connection, request: self._saw(audience, connection, request),
+            )
 
     def _saw(self, audience: HlsAudience, connection: Connection, request: Request) -> None:
         audience.saw(self._visitors.of(connection, request), self.clock.monotonic())

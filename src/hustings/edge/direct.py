@@ -1,8 +1,7 @@
 """A connection's socket without the transport around it, for the writes that are made a million times.
 
-While a transport holds nothing back, what it would do with bytes is hand them to the kernel at the end of the
-event loop's turn, by write(2). Whoever knows that may do so himself, by send(2), for less CPU time
-(docs/benchmarks.md). What the kernel does not take goes to the transport, which then sees to the order until
+While a transport holds nothing back, what it does with bytes is hand them to the kernel, by write(2). Whoever
+knows that may do so himself, by send(2), for less CPU time (docs/benchmarks.md). What the kernel does not take goes to the transport, which then sees to the order until
 it is empty again; reading, closing and every limit stay with it.
 """
 
@@ -10,26 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import uvloop
 
+_TCPTransport: Any = uvloop.loop.TCPTransport  # type: ignore[attr-defined]  # their stub leaves it out
+
 
 def direct_socket(transport: asyncio.Transport) -> socket.socket | None:
-    """A socket object on the transport's own descriptor, None where the bytes are not the kernel's yet (TLS) or
-    there is no kernel (tests).
+    """A socket object on the transport's own descriptor, None where the bytes are not the kernel's yet
+    (TLS) or there is no kernel (tests).
 
     Whoever asks must `detach()` it in connection_lost at the latest: the descriptor belongs to the transport,
     which closes it right after.
     """
-    if not isinstance(transport, uvloop.loop.TCPTransport):
+    if not isinstance(transport, _TCPTransport):
         return None
     known = transport.get_extra_info("socket")
     return socket.socket(known.family, known.type, known.proto, fileno=known.fileno())
 
 
 def send_now(sock: socket.socket, data: bytes) -> int:
-    """How many bytes the kernel took at once. 0 as well where the connection is broken: its transport meets the
-    same when it tries, and ends it."""
+    """How many bytes the kernel took at once. 0 as well where the connection is broken: its transport meets
+    the same when it tries, and ends it."""
     try:
         return sock.send(data)
     except OSError:

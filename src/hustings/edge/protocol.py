@@ -200,8 +200,13 @@ class Connection(asyncio.Protocol):
         else:
             if self._fed:
                 self._incomplete()
-            elif at_start and self.hot is not None and self._burst == 1:
-                self.door.asked.learn(data, self.hot)
+            elif at_start:
+                self._learn(data)
+
+    def _learn(self, data: bytes) -> None:
+        """`data` is what was read; if that was one request that many make, the next needs no parsing."""
+        if self.hot is not None and self._burst == 1:
+            self.door.asked.learn(data, self.hot)
 
     def _again(self, known: Known) -> None:
         """The crowd's way: what was parsed and looked up for another."""
@@ -357,7 +362,9 @@ class Connection(asyncio.Protocol):
         if not last and not request.http10 and request.method != b"HEAD" and len(reply.body) < WRITE_AT_ONCE:
             transport.write(reply.whole(date))
         else:
-            own = b"Connection: close\r\n" if last else b"Connection: keep-alive\r\n" if request.http10 else b""
+            own = (
+                b"Connection: close\r\n" if last else b"Connection: keep-alive\r\n" if request.http10 else b""
+            )
             transport.write(b"".join((reply.head, date, own, b"\r\n")))
             if request.method != b"HEAD":
                 transport.write(reply.body)
