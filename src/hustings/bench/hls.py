@@ -17,7 +17,7 @@ from hustings.bench.server import Stand, stand
 from hustings.errors import Unavailable
 
 _PART = re.compile(r'#EXT-X-PART:[^\n]*URI="([^"]+)"')
-_HINT = re.compile(r'#EXT-X-PRELOAD-HINT:[^\n]*URI="(\d+)\.(\d+)\.m4s"')
+_HINT = re.compile(r'#EXT-X-PRELOAD-HINT:[^\n]*URI="[^"]*?(\d+)\.(\d+)\.m4s"')
 
 
 async def measure(
