@@ -20,6 +20,11 @@ def test_lines_that_are_comments_are_left_empty() -> None:
     assert without_comments(written) == served
 
 
+def test_code_after_a_comment_on_its_line_stays() -> None:
+    written = b"/** @type {A} */ (a).b();\nc();\n/** d */\n"
+    assert without_comments(written) == b"/** @type {A} */ (a).b();\nc();\n\n"
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
 def test_no_text_over_several_lines_is_taken_for_a_comment(module: Path) -> None:
     body = module.read_bytes()

@@ -41,7 +41,7 @@ EXCERPTS = {
 }
 """Texts that the listener's page needs before Play, and those of recordings and clips:
 i18n/{name}.{lang}.json holds these of i18n/{lang}.json."""
-_COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*\*.*?\*/[ \t]*(?=\n))", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*(?=\n))", re.MULTILINE | re.DOTALL)
 _COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")
 
 

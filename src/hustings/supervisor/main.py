@@ -27,6 +27,7 @@ from hustings.supervisor.cgroups import Groups, NoGroups, own_group
 from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
+from hustings.supervisor.hung import LOOKS, SILENT_FOR, Hung, waited
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.memory import (
     cgroup_gauge,
@@ -49,8 +50,6 @@ log = structlog.get_logger()
 _up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
 
 GATE_KEY = "HUSTINGS_GATE_KEY"
-SILENT_FOR = 30.0
-"""Seconds without a metrics message after which a role that was ready counts as hung."""
 PATIENCE = {"edge": 10.0, "certificates": 3.0, "studio": 6.0, "scribe": 3.0, "stage": 6.0, "bus": 3.0}
 """Seconds each kind of role has to stop, in the order they are stopped."""
 
@@ -344,19 +343,17 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Kills roles that run but say nothing: a deadlock is a death that nobody announced."""
-        looked = self._clock.monotonic()
+        hung = Hung()
         while True:
-            await asyncio.sleep(5.0)
-            now = self._clock.monotonic()
-            # A bus that was away, or a machine that stood still, silences all: no role's fault.
-            alive = [child for child in self._children.values() if child.heard is not None]
-            fresh = any(now - (child.heard or 0.0) < 10.0 for child in alive)
-            if now - looked < 10.0 and fresh:
-                for child in alive:
-                    if now - (child.heard or now) > SILENT_FOR:
-                        log.error("role hangs; killing it", name=child.name)
-                        child.kill()
-            looked = now
+            await asyncio.sleep(LOOKS)
+            roles = {
+                name: (child.heard, waited(child.pid))
+                for name, child in self._children.items()
+                if child.heard is not None and child.pid
+            }
+            for name in hung.look(self._clock.monotonic(), roles):
+                log.error("role hangs; killing it", name=name)
+                self._children[name].kill()
 
     async def _watch_memory(self) -> None:
         """Kills a role that has taken more memory than it may have."""
