@@ -234,10 +234,11 @@ def render(data: dict[str, Any], *, write: bool = True) -> str:
         "Made by `./dev bench --report` (as root or not; peers: `apt-get install icecast2 nginx-light wrk`). "
         "Figures are in [benchmarks.json](benchmarks.json), words in `benchmarks/report_why.md`.",
         "",
-        f"{first['machine']}. Hustings {first['version']}; beside it {beside}. Server and load generator "
-        "each have a core to themselves as far as the machine lets them; others work on it, too, so figures are "
-        "CPU time of the server's processes for what was served, and a peer's are taken in turns with ours. "
-        "Three runs, medians.",
+        f"{first['machine']}. Hustings {first['version']}; beside it {beside}.",
+        "",
+        "Server and load generator each have a core to themselves as far as the machine lets them; others "
+        "work on it, too, so figures are CPU time of the server's processes for what was served, and a peer's "
+        "are taken in turns with ours. Three runs, medians.",
         "",
         "## What was asked, and what came out",
         "",

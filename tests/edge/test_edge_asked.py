@@ -12,7 +12,8 @@ import uvloop
 from edge_memory import make_house
 
 from hustings.edge.asked import KNOWN, LONGEST, Asked, Known
-from hustings.edge.direct import direct_socket, send_now
+from hustings.edge.counter import HlsAudience
+from hustings.edge.direct import direct_socket
 from hustings.edge.fanout import _Shard
 from hustings.edge.http import Request, make_reply
 from hustings.edge.protocol import Connection
@@ -24,7 +25,7 @@ def known(**changes: object) -> Known:
     values: dict[str, object] = {"method": b"GET", "target": b"/p", "headers": {b"host": b"h"}}
     values |= changes
     request = Request(**values)  # type: ignore[arg-type]
-    return Known(request, make_reply(200, "text/plain", b"x"), lambda connection, request: None)
+    return Known(request, make_reply(200, "text/plain", b"x"), HlsAudience())
 
 
 def test_one_whole_get_is_learned() -> None:
@@ -149,10 +150,3 @@ def test_a_slow_listener_gets_every_byte_in_order_directly_or_not() -> None:
     said, heard, overflowed = uvloop.run(talk())
     assert overflowed, "the listener was slow enough for this test to mean something"
     assert heard == said
-
-
-def test_a_broken_socket_takes_nothing() -> None:
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    with ours:
-        assert send_now(ours, b"x") == 0

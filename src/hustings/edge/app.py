@@ -104,8 +104,8 @@ class Edge:
         self.outbox = Outbox(bus, self.metrics, clock.monotonic)
         self._inputs = Inputs(self.book.get, self.outbox, self.metrics, clock, settings.audience_url)
         self._static = static if static is not None else StaticFiles()
-        self._visitors = Visitors()
-        self._hot: dict[bytes, tuple[Resource, Callable[[Connection, Request], None]]] = {}
+        self.visitors = Visitors()
+        self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
         self.asked = Asked()
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
@@ -322,12 +322,12 @@ class Edge:
         hot = self._hot.get(request.target)
         if hot is not None:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
-            resource, saw = hot
-            saw(connection, request)
+            resource, audience = hot
+            audience.saw(self.visitors.of(connection, request), self.clock.monotonic())
             answer = resource.reply(request)
             connection.reply(answer)
             if not self.leaving:
-                connection.hot = Known(request, answer, saw)
+                connection.hot = Known(request, answer, audience)
             return
         path = request.path
         if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
@@ -452,13 +452,7 @@ class Edge:
 
     def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
         if len(self._hot) < HOT:
-            self._hot[target] = (
-                resource,
-                lambda connection, request: self._saw(audience, connection, request),
-            )
-
-    def _saw(self, audience: HlsAudience, connection: Connection, request: Request) -> None:
-        audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+            self._hot[target] = (resource, audience)
 
     def _live(self, connection: Connection, request: Request, channel: Channel | None) -> None:
         wanted = request.parameters().get("codec", "opus") if request.query else "opus"
@@ -477,7 +471,7 @@ class Edge:
             return
         if path == [b"index.m3u8"] and self.keeper.refusing:
             # Whoever takes parts already may look at the list again; newcomers begin with it.
-            visitor, now = self._visitors.of(connection, request), self.clock.monotonic()
+            visitor, now = self.visitors.of(connection, request), self.clock.monotonic()
             refused = None if channel.audience.knows(visitor, now) else self.keeper.refuse("join", request)
             if refused is not None:
                 connection.reply(refused)
@@ -485,4 +479,4 @@ class Edge:
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
         elif path[-1] != b"index.m3u8":
-            channel.audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+            channel.audience.saw(self.visitors.of(connection, request), self.clock.monotonic())

@@ -7,13 +7,10 @@ a kind. What such a text says needs to be parsed once: a third of the CPU time o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from hustings.edge.counter import HlsAudience
 from hustings.edge.http import Reply, Request
-
-if TYPE_CHECKING:
-    from hustings.edge.protocol import Connection
 
 KNOWN = 1024
 LONGEST = 2048
@@ -24,11 +21,11 @@ _OWN = (b"x-forwarded-for", b"expect", b"content-length", b"transfer-encoding")
 
 
 class Known(NamedTuple):
-    """A request, its answer, and what else is to be done when somebody asks so."""
+    """A request, its answer, and where whoever asks so is counted."""
 
     request: Request
     reply: Reply
-    saw: Callable[[Connection, Request], None]
+    audience: HlsAudience
 
 
 class Asked:

@@ -1,7 +1,8 @@
 """A connection's socket without the transport around it, for the writes that are made a million times.
 
 While a transport holds nothing back, what it does with bytes is hand them to the kernel, by write(2). Whoever
-knows that may do so himself, by send(2), for less CPU time (docs/benchmarks.md). What the kernel does not take goes to the transport, which then sees to the order until
+knows that may do so himself, by send(2), for less CPU time (docs/benchmarks.md).
+What the kernel does not take goes to the transport, which then sees to the order until
 it is empty again; reading, closing and every limit stay with it.
 """
 
@@ -27,12 +28,3 @@ def direct_socket(transport: asyncio.Transport) -> socket.socket | None:
         return None
     known = transport.get_extra_info("socket")
     return socket.socket(known.family, known.type, known.proto, fileno=known.fileno())
-
-
-def send_now(sock: socket.socket, data: bytes) -> int:
-    """How many bytes the kernel took at once. 0 as well where the connection is broken: its transport meets
-    the same when it tries, and ends it."""
-    try:
-        return sock.send(data)
-    except OSError:
-        return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hustings.clock import Clock
 from hustings.edge.asked import Asked
+from hustings.edge.counter import Visitors
 from hustings.edge.deadlines import Deadlines
 from hustings.edge.gate import Gate, Verdict
 from hustings.edge.http import Reply, Request
@@ -36,6 +37,7 @@ class Door(Protocol):
     deadlines: Deadlines
     connections: set[Connection]
     asked: Asked
+    visitors: Visitors
 
     def handle(self, connection: Connection, request: Request) -> None:
         """Answers now or later by `connection.reply` or `connection.listen`."""

@@ -19,7 +19,7 @@ import structlog
 
 from hustings.addresses import address_key
 from hustings.edge.asked import Known
-from hustings.edge.direct import direct_socket, send_now
+from hustings.edge.direct import direct_socket
 from hustings.edge.door import Door, FanoutLike
 from hustings.edge.gate import Verdict
 from hustings.edge.http import Reply, Request, problem
@@ -210,18 +210,35 @@ class Connection(asyncio.Protocol):
 
     def _again(self, known: Known) -> None:
         """The crowd's way: what was parsed and looked up for another."""
-        door, transport = self.door, self.transport
-        known.saw(self, known.request)
+        door = self.door
+        request, reply, audience = known
+        now = door.clock.monotonic()
+        audience.saw(
+            self.audience_key if self.audience_key and not self.proxied else door.visitors.of(self, request),
+            now,
+        )
         replies = door.metrics.replies
-        replies[known.reply.status] = replies.get(known.reply.status, 0) + 1
-        data = known.reply.whole(door.date())
-        if self.direct is None:
-            self.direct = direct_socket(transport)
-        if self.direct is None or transport.get_write_buffer_size():
+        replies[reply.status] = replies.get(reply.status, 0) + 1
+        self._write(reply.whole(door.date()))
+        self._since = now
+        self.deadline = now + PROGRESS
+        self._held = 0
+
+    def _write(self, data: bytes) -> None:
+        """Directly if that can be."""
+        transport = self.transport
+        direct = self.direct
+        if direct is None:
+            direct = self.direct = direct_socket(transport)
+        if direct is None or transport.get_write_buffer_size():
             transport.write(data)
-        elif (sent := send_now(self.direct, data)) != len(data):
+            return
+        try:
+            sent = direct.send(data)
+        except OSError:
+            sent = 0  # its transport meets the same when it tries, and waits or ends the connection
+        if sent != len(data):
             transport.write(data[sent:])
-        self._owes()
 
     def pause_writing(self) -> None:
         if self.fanout is not None:
@@ -360,7 +377,7 @@ class Connection(asyncio.Protocol):
         date = door.date()
         transport = self.transport
         if not last and not request.http10 and request.method != b"HEAD" and len(reply.body) < WRITE_AT_ONCE:
-            transport.write(reply.whole(date))
+            self._write(reply.whole(date))
         else:
             own = (
                 b"Connection: close\r\n" if last else b"Connection: keep-alive\r\n" if request.http10 else b""
