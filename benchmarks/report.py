@@ -237,7 +237,7 @@ def render(data: dict[str, Any], *, write: bool = True) -> str:
         f"{first['machine']}. Hustings {first['version']}; beside it {beside}.",
         "",
         "Server and load generator each have a core to themselves as far as the machine lets them; others "
-        "work on it, too, so figures are CPU time of the server's processes for what was served, and a peer's "
+        "work on it, too, so figures are CPU time of the server's processes for what was served; a peer's "
         "are taken in turns with ours. Three runs, medians.",
         "",
         "## What was asked, and what came out",

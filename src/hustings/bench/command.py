@@ -51,7 +51,7 @@ def size(scale: float) -> Size:
         return max(least, round(whole * scale))
 
     return Size(
-        listeners=of(4000, 20),
+        listeners=of(2500, 20),
         crowd=of(MOST_LISTENERS, 0) if scale >= 1 else 0,
         at_once=of(200, 5),
         pace=of(2000, 50),
@@ -61,7 +61,7 @@ def size(scale: float) -> Size:
         rooms=of(10, 1),
         big_rooms=of(3, 1),
         peer_speakers=of(12, 2),
-        whep=of(400, 4),
+        whep=of(280, 4),
     )
 
 
