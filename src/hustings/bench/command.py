@@ -24,7 +24,7 @@ AGAINST: dict[str, tuple[str, ...]] = {
     "whep": (),
 }
 """Which peers have the like of what a bench measures."""
-MOST_LISTENERS = 19_000
+MOST_LISTENERS = 16_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ from hustings.bus.messages import RoleMetrics
 
 REQUEST = "GET /r/hall/live HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 ICECAST_REQUEST = "GET /stream.ogg HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+RATE = 64.0
+"""kbit/s of the sound alone."""
+METRICS_EVERY = 8.0
+"""Seconds in which an edge says its metrics once at least; ten of the widest batches."""
 SETTLE = 2.0
 """Seconds between joining, or the sound's return, and the measurement."""
 
@@ -200,11 +204,16 @@ async def _crowd(
     taken, widths = Taken.none(), []
     for _ in range(runs):
         batches.seen.clear()
-        await one_run(all_of_them, seconds, taken)
+        await one_run(all_of_them, max(seconds, METRICS_EVERY), taken)
         widths.append(200 * (sum(batches.seen) / len(batches.seen) if batches.seen else 1))
     results.add("push", "crowd", [crowd], "listeners", subject)
     results.add("push", "crowd_batch", widths, "ms", subject)
     results.add("push", "crowd_cpu_share", taken.shares, "% of a core", subject)
+    results.add("push", "crowd_received", taken.rates, "kbit/s each", subject)
+    results.add("push", "crowd_received_least", taken.least, "kbit/s", subject)
+    if min(taken.rates) < 0.8 * RATE:
+        results.note("push: the crowd did not get the sound; what it cost says nothing.")
+        return
     results.add(
         "push",
         "widened_listeners_per_core",
