@@ -58,7 +58,7 @@ def size(scale: float) -> Size:
         connections=of(100, 5),
         waiting=of(2000, 20),
         rounds=of(8, 2),
-        rooms=of(10, 1),
+        rooms=of(8, 1),
         big_rooms=of(3, 1),
         peer_speakers=of(12, 2),
         whep=of(280, 4),

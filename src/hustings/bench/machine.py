@@ -34,12 +34,18 @@ def children(pid: int) -> list[int]:
 
 def cpu_seconds(*pids: int) -> float:
     """User and system time of these processes so far, all threads; 0 for one that is gone."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+    return sum(map(_cpu_seconds, pids))
+
+
+def _cpu_seconds(pid: int) -> float:
+    ticks, exact = 0.0, 0.0
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = (int(fields[11]) + int(fields[12])) / TICKS
+        # To the nanosecond where the kernel counts so, but of threads that live only.
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            exact += int(path.read_text().split()[0]) / 1e9
+    return max(ticks, exact)
 
 
 def resident_bytes(*pids: int) -> int:

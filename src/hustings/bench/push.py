@@ -60,7 +60,7 @@ async def one_run(audience: Audience, seconds: float, taken: Taken) -> None:
     before, at = audience.cpu(), time.monotonic()
     await asyncio.sleep(seconds)
     elapsed = time.monotonic() - at
-    taken.shares.append(100 * (audience.cpu() - before) / elapsed)
+    taken.shares.append(max(0.01, 100 * (audience.cpu() - before) / elapsed))
     found = await audience.load.ask("read")
     taken.generator.append(audience.load.share())
     taken.rates.append(found["sum"] * 8 / audience.listeners / elapsed / 1000)

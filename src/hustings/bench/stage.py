@@ -97,12 +97,13 @@ def buckets(text: str) -> dict[float, float]:
 
 
 def quantile(before: dict[float, float], after: dict[float, float], share: float) -> float:
-    """Upper edge, in ms, of the bucket that holds the quantile."""
+    """Upper edge, in ms, of the bucket that holds the quantile; above the last edge twice that."""
     total = after[float("inf")] - before.get(float("inf"), 0.0)
-    for edge in sorted(after):
+    edges = sorted(edge for edge in after if edge != float("inf"))
+    for edge in edges:
         if after[edge] - before.get(edge, 0.0) >= share * total:
             return edge * 1000
-    return float("inf")
+    return 2000 * edges[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ async def run_stage_once(stage: RunningStage, load: Generator, seconds: float) -
     counted = await load.ask("counts")
     spent, at = machine.cpu_seconds(stage.pid), time.monotonic()
     await asyncio.sleep(seconds)
-    share = 100 * (machine.cpu_seconds(stage.pid) - spent) / (time.monotonic() - at)
+    share = max(0.01, 100 * (machine.cpu_seconds(stage.pid) - spent) / (time.monotonic() - at))
     after_counts = await load.ask("counts")
     generator_share = load.share()
     after = await _next_metrics(stage)
@@ -231,7 +232,7 @@ async def _aiortc(results: Results, party: Party, seconds: float, runs: int) -> 
                 before, at = machine.cpu_seconds(process.pid), time.monotonic()
                 await asyncio.sleep(seconds)
                 spent = machine.cpu_seconds(process.pid) - before
-                shares.append(100 * spent / (time.monotonic() - at))
+                shares.append(max(0.01, 100 * spent / (time.monotonic() - at)))
                 generators.append(load.share())
     finally:
         await asyncio.to_thread(_interrupted, process)
