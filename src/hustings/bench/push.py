@@ -122,7 +122,7 @@ async def measure(
     subject: str = "hustings",
     **settings: Any,
 ) -> None:
-    """`listeners` at 200 ms, ours and Icecast's in turns; then `crowd` of ours, so many that batches grow.
+    """`listeners` at 200 ms, ours and Icecast's in turns; then `crowd` of ours, at an edge with wide batches.
 
     Further `settings` are the edge's; with `tls_cert` the listeners speak TLS.
     """
@@ -165,8 +165,12 @@ async def measure(
         if theirs is not None:
             report(results, "push", theirs, other, "icecast2")
             peer.silent = True
-        if crowd > listeners:
-            await _crowd(results, ours, crowd, seconds, runs, batches, subject)
+    if crowd:
+        await _crowd(results, crowd, seconds, runs, subject)
+    _ratios(results)
+
+
+def _ratios(results: Results) -> None:
     results.ratio("push", "cpu_per_listener", "icecast2", "cpu_per_listener_ratio")
     results.ratio("push", "memory_per_listener", "icecast2", "memory_per_listener_ratio")
     wide = results.value("push", "widened_listeners_per_core")
@@ -188,24 +192,23 @@ async def _audience(
     return Audience(crowd, cpu, memory, empty, count)
 
 
-async def _crowd(
-    results: Results,
-    ours: Audience,
-    crowd: int,
-    seconds: float,
-    runs: int,
-    batches: Batches,
-    subject: str,
-) -> None:
-    """More join until there are `crowd`: with that much to do batches grow."""
-    await ours.load.ask(f"join {crowd - ours.listeners}")
-    await asyncio.sleep(SETTLE)
-    all_of_them = Audience(ours.load, ours.cpu, ours.memory, ours.empty, crowd)
-    taken, widths = Taken.none(), []
-    for _ in range(runs):
-        batches.seen.clear()
-        await one_run(all_of_them, max(seconds, METRICS_EVERY), taken)
-        widths.append(200 * (sum(batches.seen) / len(batches.seen) if batches.seen else 1))
+async def _crowd(results: Results, crowd: int, seconds: float, runs: int, subject: str) -> None:
+    """`crowd` listeners of an edge whose batches are as wide as under load."""
+    async with contextlib.AsyncExitStack() as stack:
+        place = await stack.enter_async_context(stand(per_address=100_000, wide=True))
+        batches = Batches(place)
+        await batches.follow()
+        pid = place.edge.pid
+        load = {"port": place.edge.port, "request": REQUEST}
+        audience = await _audience(
+            stack, load, crowd, lambda: machine.cpu_seconds(pid), lambda: machine.resident_bytes(pid)
+        )
+        await asyncio.sleep(METRICS_EVERY)
+        taken, widths = Taken.none(), []
+        for _ in range(runs):
+            batches.seen.clear()
+            await one_run(audience, max(seconds, METRICS_EVERY), taken)
+            widths.append(200 * (sum(batches.seen) / len(batches.seen) if batches.seen else 0))
     results.add("push", "crowd", [crowd], "listeners", subject)
     results.add("push", "crowd_batch", widths, "ms", subject)
     results.add("push", "crowd_cpu_share", taken.shares, "% of a core", subject)

@@ -20,6 +20,9 @@ from hustings.bench import machine
 from hustings.bench.house import FakeHouse, NatsServer, fake_house, free_port, nats_server
 from hustings.errors import Unavailable
 
+WIDE = "import hustings.edge.load as load; load.WIDEN_ABOVE = load.NARROW_BELOW = 0.0"
+"""Has an edge widen its batches at once and keep them so, as it does of itself at three quarters of a core:
+a crowd for that needs more descriptors than most systems give one process."""
 EDGE = """
 import uvloop
 from hustings.config import Settings
@@ -65,8 +68,12 @@ class Log:
 
 
 @contextlib.contextmanager
-def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Iterator[RunningEdge]:
-    """An edge on a port of 127.0.0.1, ready, on the server's core. `settings` become HUSTINGS_ variables."""
+def edge_process(
+    bus_url: str, *, port: int = 0, wide: bool = False, **settings: int | str
+) -> Iterator[RunningEdge]:
+    """An edge on a port of 127.0.0.1, ready, on the server's core. `settings` become HUSTINGS_ variables.
+
+    `wide`: with its widest batches from the first seconds on (`WIDE`)."""
     port = port or free_port()
     environment = {
         **os.environ,
@@ -79,7 +86,9 @@ def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Itera
     unchecked = ssl._create_unverified_context()
     log = Log()
     with machine.on_cores(machine.server_cores()):
-        process = subprocess.Popen([sys.executable, "-c", EDGE], env=environment, stderr=log.file)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WIDE + EDGE if wide else EDGE], env=environment, stderr=log.file
+        )
     try:
         end = time.monotonic() + 40
         while True:
@@ -93,6 +102,7 @@ def edge_process(bus_url: str, *, port: int = 0, **settings: int | str) -> Itera
         yield RunningEdge(process.pid, port, scheme)
     finally:
         ended(process)
+        log.file.close()
 
 
 @dataclass(slots=True)

@@ -76,6 +76,7 @@ async def stage_process() -> AsyncIterator[RunningStage]:
                 yield RunningStage(process.pid, nats.url, bus, metrics)
             finally:
                 await asyncio.to_thread(ended, process)
+                log.file.close()
         finally:
             await bus.close()
 

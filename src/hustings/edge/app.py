@@ -126,8 +126,7 @@ class Edge:
         self._thread_time = thread_time
         self._resident = resident
         self._sampled = (clock.monotonic(), thread_time())
-        self._written = 0
-        self._late = 0.0
+        self._written, self._late = 0, 0.0
         self._second = -1
         self._date = b""
         self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""

@@ -7,10 +7,14 @@ a kind. What such a text says needs to be parsed once: a third of the CPU time o
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hustings.edge.counter import HlsAudience
+from hustings.edge.direct import write_now
 from hustings.edge.http import Reply, Request
+
+if TYPE_CHECKING:
+    from hustings.edge.protocol import Connection
 
 KNOWN = 1024
 LONGEST = 2048
@@ -34,8 +38,11 @@ class Asked:
     def __init__(self) -> None:
         self.known: dict[bytes, Known] = {}
 
-    def learn(self, data: bytes, known: Known) -> None:
-        """`data` was read at the beginning of a request and parsed to `known.request`, one and no more."""
+    def learn(self, data: bytes, known: Known | None) -> None:
+        """`data` was read at the beginning of a request and parsed to `known.request`, one and no more; None:
+        it was not one of those that many ask."""
+        if known is None:
+            return
         request = known.request
         if (
             request.method != b"GET"
@@ -56,3 +63,16 @@ class Asked:
     def forget(self) -> None:
         """What they were answered with is no more."""
         self.known.clear()
+
+
+def answer_again(connection: Connection, known: Known) -> None:
+    """The crowd's way: answers by what was parsed and looked up for another."""
+    door = connection.door
+    request, reply, audience = known
+    now = door.clock.monotonic()
+    key = connection.audience_key
+    audience.saw(key if key and not connection.proxied else door.visitors.of(connection, request), now)
+    replies = door.metrics.replies
+    replies[reply.status] = replies.get(reply.status, 0) + 1
+    write_now(connection, reply.whole(door.date()))
+    connection.owes(now)

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
+
+if TYPE_CHECKING:
+    from hustings.edge.protocol import Connection
 
 _TCPTransport: Any = uvloop.loop.TCPTransport  # type: ignore[attr-defined]  # their stub leaves it out
 
@@ -28,3 +31,19 @@ def direct_socket(transport: asyncio.Transport) -> socket.socket | None:
         return None
     known = transport.get_extra_info("socket")
     return socket.socket(known.family, known.type, known.proto, fileno=known.fileno())
+
+
+def write_now(connection: Connection, data: bytes) -> None:
+    """Writes to a connection, directly if that can be."""
+    transport, direct = connection.transport, connection.direct
+    if direct is None:
+        direct = connection.direct = direct_socket(transport)
+    if direct is None or transport.get_write_buffer_size():
+        transport.write(data)
+        return
+    try:
+        sent = direct.send(data)
+    except OSError:
+        sent = 0  # its transport meets the same when it tries, and waits or ends the connection
+    if sent != len(data):
+        transport.write(data[sent:])

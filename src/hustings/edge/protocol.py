@@ -18,8 +18,8 @@ import httptools
 import structlog
 
 from hustings.addresses import address_key
-from hustings.edge.asked import Known
-from hustings.edge.direct import direct_socket
+from hustings.edge.asked import Known, answer_again
+from hustings.edge.direct import direct_socket, write_now
 from hustings.edge.door import Door, FanoutLike
 from hustings.edge.gate import Verdict
 from hustings.edge.http import Reply, Request, problem
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             and self._verdict is Verdict.WELCOME
         )
         if at_start and (known := self.door.asked.known.get(data)) is not None:
-            self._again(known)
+            answer_again(self, known)
             return
         self._fed += len(data)
         self._burst = 0
@@ -200,45 +200,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._fed:
                 self._incomplete()
-            elif at_start:
-                self._learn(data)
-
-    def _learn(self, data: bytes) -> None:
-        """`data` is what was read; if that was one request that many make, the next needs no parsing."""
-        if self.hot is not None and self._burst == 1:
-            self.door.asked.learn(data, self.hot)
-
-    def _again(self, known: Known) -> None:
-        """The crowd's way: what was parsed and looked up for another."""
-        door = self.door
-        request, reply, audience = known
-        now = door.clock.monotonic()
-        audience.saw(
-            self.audience_key if self.audience_key and not self.proxied else door.visitors.of(self, request),
-            now,
-        )
-        replies = door.metrics.replies
-        replies[reply.status] = replies.get(reply.status, 0) + 1
-        self._write(reply.whole(door.date()))
-        self._since = now
-        self.deadline = now + PROGRESS
-        self._held = 0
-
-    def _write(self, data: bytes) -> None:
-        """Directly if that can be."""
-        transport = self.transport
-        direct = self.direct
-        if direct is None:
-            direct = self.direct = direct_socket(transport)
-        if direct is None or transport.get_write_buffer_size():
-            transport.write(data)
-            return
-        try:
-            sent = direct.send(data)
-        except OSError:
-            sent = 0  # its transport meets the same when it tries, and waits or ends the connection
-        if sent != len(data):
-            transport.write(data[sent:])
+            elif at_start and self._burst == 1:
+                self.door.asked.learn(data, self.hot)
 
     def pause_writing(self) -> None:
         if self.fanout is not None:
@@ -246,7 +209,7 @@ class Connection(asyncio.Protocol):
             return
         # The client does not read: take no more requests until it does.
         self._paused = True
-        self._owes()
+        self.owes(self.door.clock.monotonic())
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -255,7 +218,7 @@ class Connection(asyncio.Protocol):
             return
         if self._paused:
             self._paused = False
-            self._owes()
+            self.owes(self.door.clock.monotonic())
             if not self.transport.is_closing():
                 self.transport.resume_reading()
                 self._next()
@@ -377,7 +340,7 @@ class Connection(asyncio.Protocol):
         date = door.date()
         transport = self.transport
         if not last and not request.http10 and request.method != b"HEAD" and len(reply.body) < WRITE_AT_ONCE:
-            self._write(reply.whole(date))
+            write_now(self, reply.whole(date))
         else:
             own = (
                 b"Connection: close\r\n" if last else b"Connection: keep-alive\r\n" if request.http10 else b""
@@ -390,13 +353,13 @@ class Connection(asyncio.Protocol):
             self._finish()
             return
         if not self._paused:
-            self._owes()
+            self.owes(self.door.clock.monotonic())
         if self._queue:
             self._next()
 
-    def _owes(self) -> None:
+    def owes(self, now: float) -> None:
         """A reply is out: whether it is taken is looked at soon."""
-        self._since = self.door.clock.monotonic()
+        self._since = now
         self.deadline = self._since + PROGRESS
         self._held = 0
 
