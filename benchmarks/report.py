@@ -145,7 +145,13 @@ def targets(data: dict[str, Any]) -> list[str]:
             continue
         value = found["value"]
         met = value <= target.limit if target.at_most else value >= target.limit
-        runs = ", ".join(map(number, found["runs"])) if len(found["runs"]) > 1 else "ratio of medians"
+        runs = (
+            ", ".join(map(number, found["runs"]))
+            if len(found["runs"]) > 1
+            else "of medians"
+            if found["unit"].startswith("x ")
+            else "once"
+        )
         shown = f"**{number(value)}** ({runs})"
         lines.append(
             f"| {target.words} | {sign} {number(target.limit)} | {shown} | "
@@ -248,7 +254,10 @@ def render(data: dict[str, Any], *, write: bool = True) -> str:
         "",
         "## How cost grows",
         "",
-        *charts(data, write=write),
+        *(
+            charts(data, write=write)
+            or [f"Not measured yet: `./dev bench --report --only {','.join(GROWTH)}`.", ""]
+        ),
     ]
     for step in STEPS:
         if step in data:
