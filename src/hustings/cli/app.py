@@ -427,6 +427,25 @@ def health(data: Data = None, json: Json = False) -> None:
 
 
 @app.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="stage|push|join|hls|whep|page", help="What to measure.")],
+    against: Annotated[
+        str, typer.Option("--against", metavar="PEER,...", help="icecast2, nginx, aiortc: beside ours.")
+    ] = "",
+    runs: Annotated[int, typer.Option("--runs", metavar="N", help="Figures are medians of so many.")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Of each run.")] = 4.0,
+    scale: Annotated[
+        float, typer.Option("--scale", metavar="X", help="So much of the whole crowd; 1: all of it.")
+    ] = 1.0,
+    json: Json = False,
+) -> None:
+    """Measure this machine, beside others' servers in the same minute if they are installed."""
+    from hustings.bench.command import run as run_bench
+
+    run_bench(name, against=against, as_json=json, scale=scale, seconds=seconds, runs=runs)
+
+
+@app.command()
 def demo(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Keep the data here; default: nowhere.")

@@ -30,6 +30,7 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock
 from hustings.config import Settings
+from hustings.edge.asked import Asked, Known
 from hustings.edge.beacon import beaconed
 from hustings.edge.channel import Channel, Surroundings
 from hustings.edge.counter import Visitors
@@ -110,6 +111,7 @@ class Edge:
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
         self._hot: dict[bytes, tuple[Resource, BroadcastCounting]] = {}
+        self.asked = Asked()
         self.counting = self._counting(settings, bots if bots is not None else Bots())
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
@@ -118,7 +120,7 @@ class Edge:
             window=float(settings.window),
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
-            forget=self._hot.clear,
+            forget=self._forget,
             counting=self.counting,
             sounded=self._sounded,
             replay=self.replay,
@@ -127,8 +129,7 @@ class Edge:
         self._thread_time = thread_time
         self._resident = resident
         self._sampled = (clock.monotonic(), thread_time())
-        self._written = 0
-        self._late = 0.0
+        self._written, self._late = 0, 0.0
         self._second = -1
         self._date = b""
         self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""
@@ -139,8 +140,8 @@ class Edge:
         self.metrics.listeners = self._listeners
 
     def _counting(self, settings: Settings, bots: Bots) -> EdgeCounting:
-        seconds, visitors = settings.audience_seconds, self._visitors.of
-        return EdgeCounting(self.clock, self.metrics, bots=bots, seconds=seconds, visitors=visitors)
+        seconds = settings.audience_seconds
+        return EdgeCounting(self.clock, self.metrics, bots=bots, seconds=seconds, visitors=self._visitors.of)
 
     def _recordings(self, settings: Settings) -> Replay:
         """From the data folder, and from the store if there is one."""
@@ -291,12 +292,14 @@ class Edge:
     def leave(self, within: float) -> None:
         """Another process has this door: listeners join it within so many seconds, and hear us meanwhile."""
         self.leaving = True
+        self.asked.forget()  # from now on each reply is its connection's last
         for channel in self.channels.values():
             channel.leave(within)
 
     async def close(self) -> None:
         """Says goodbye to all listeners; new requests get 503."""
         self.draining = True
+        self.asked.forget()
         for channel in list(self.channels.values()):
             await channel.close("draining", self._draining)
         self.replay.close()
@@ -329,7 +332,10 @@ class Edge:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
             resource, counting = hot
             counting.asked(connection, request, resource)
-            connection.reply(resource.reply(request))
+            answer = resource.reply(request)
+            connection.reply(answer)
+            if not self.leaving:
+                connection.hot = Known(request, answer, resource, counting)
             return
         path = request.path
         if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
@@ -455,6 +461,10 @@ class Edge:
                 return False
             connection.claimed = visitor
         return True
+
+    def _forget(self) -> None:
+        self._hot.clear()
+        self.asked.forget()
 
     def _remember(self, target: bytes, resource: Resource, counting: BroadcastCounting) -> None:
         if len(self._hot) < HOT:

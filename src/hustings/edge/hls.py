@@ -108,10 +108,15 @@ class Waiting:
 
     def _release(self) -> None:
         some, self._ready = self._ready[:RELEASE], self._ready[RELEASE:]
+        same: dict[bytes, Resource | Reply | None] = {}
         for waiter in some:
             if waiter.connection.closed:
                 continue
-            found = waiter.answer()
+            target = waiter.request.target
+            if target in same:
+                found = same[target]  # most wait for one and the same part
+            else:
+                found = same[target] = waiter.answer()
             if found is None:
                 self._waiters.append(waiter)
             else:

@@ -86,13 +86,22 @@ class Request:
 class Reply:
     """A response. `head` ends after its last header line; the connection adds Date and Connection."""
 
-    __slots__ = ("body", "close", "head", "status")
+    __slots__ = ("_date", "_whole", "body", "close", "head", "status")
 
     def __init__(self, status: int, head: bytes, body: bytes, *, close: bool = False) -> None:
         self.status = status
         self.head = head
         self.body = body
         self.close = close
+        self._date: bytes | None = None
+        self._whole = b""
+
+    def whole(self, date: bytes) -> bytes:
+        """All of it, for a connection that stays open; put together once for all in one second."""
+        if self._date is not date:
+            self._date = date
+            self._whole = b"".join((self.head, date, b"\r\n", self.body))
+        return self._whole
 
 
 def make_head(status: int, headers: Headers, length: int | None) -> bytes:
