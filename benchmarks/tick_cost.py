@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stage_load import speech
+from hustings.bench.voices import speech
 
 from hustings.audio import opus
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS

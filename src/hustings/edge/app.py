@@ -133,9 +133,6 @@ class Edge:
         self._second = -1
         self._date = b""
         self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""
-        self._measured()
-
-    def _measured(self) -> None:
         self.metrics.connections = lambda: len(self.connections)
         self.metrics.listeners = self._listeners
 
@@ -345,10 +342,8 @@ class Edge:
             self._room(connection, request, path[3:].split(b"/"))
         elif path == b"/":
             connection.reply(self._page(request, ""))
-        elif path == b"/feed.xml":
-            connection.reply(self._file(request, "@", b"feed.xml"))
-        elif path == b"/.well-known/hustings-key":
-            connection.reply(self._file(request, "@", b"hustings-key"))
+        elif path in (b"/feed.xml", b"/.well-known/hustings-key"):
+            connection.reply(self._file(request, "@", path.rpartition(b"/")[2]))
         elif path.startswith(b"/h/"):
             host, _, name = path[3:].partition(b"/")
             connection.reply(self._file(request, "@" + host.decode("latin-1"), name))
