@@ -22,10 +22,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hustings.bench.voices import speech
-
 from hustings.audio import opus
 from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
+from hustings.bench.voices import speech
 from hustings.stage.engine import BroadcastEngine
 from hustings.stage.packager import Packager
 from hustings.stage.webrtc.rtp import RtpStream
