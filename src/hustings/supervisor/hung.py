@@ -16,7 +16,8 @@ LOOKS: Final = 5.0
 
 
 def waited(pid: int) -> float:
-    """Seconds a process's first thread has been able to run and had no processor (proc(5), schedstat).
+    """Seconds a process's first thread has been able to run and had no processor (/proc/PID/schedstat,
+    Linux' Documentation/scheduler/sched-stats.rst).
 
     0 where the kernel does not say: then want of a processor excuses nobody.
     """
