@@ -4,6 +4,7 @@
 
 Starts `hustings serve` on free ports and a fresh data folder (so the first start includes making the
 database), then again on the same folder; reads CPU time and resident memory of each process from /proc.
+Idle begins when the spare processes have loaded, which they do once, at low priority, 3 s after the start.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DOORS = 4
+SPARES = 3
+"""Of stage, studio and edge."""
 
 
 def main() -> None:
@@ -40,7 +43,7 @@ def main() -> None:
             ready.append(seconds)
             work.append(sum(cpu_seconds(pid) for pid in (server.pid, *children(server.pid).values())))
             if number == options.starts - 1:
-                time.sleep(5.0)
+                settle(server.pid)
                 roles = watch(server.pid, options.seconds)
             server.send_signal(signal.SIGTERM)
             assert server.wait(60) == 0
@@ -103,12 +106,26 @@ def watch(pid: int, seconds: float) -> dict[str, dict[str, float]]:
     }
 
 
+def settle(pid: int, within: float = 120.0) -> None:
+    """Until each kind of role has its spare and no spare has used the processor for 3 s."""
+    end = time.monotonic() + within
+    before: dict[str, float] = {}
+    while True:
+        time.sleep(3.0)
+        now = {name: cpu_seconds(one) for name, one in children(pid).items() if name.startswith("spare")}
+        if len(now) == SPARES and now == before:
+            return
+        if time.monotonic() > end:
+            raise SystemExit("The spare processes did not come to rest; run hustings serve to see why.")
+        before = now
+
+
 def children(pid: int) -> dict[str, int]:
     """The supervisor's children by role, from their command lines."""
     found: dict[str, int] = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-        role = re.search(r"hustings\.cli\.role (\w+) ?(\d*)", " ".join(words))
+        role = re.search(r"hustings\.cli\.role (\w+) ?(\w*)", " ".join(words))
         name = "-".join(part for part in role.groups() if part) if role else "bus"
         found[name] = int(child)
     return found

@@ -27,9 +27,10 @@ from pathlib import Path
 
 import httpx
 import websockets
-from edge_common import Results, RunningEdge, cpu_seconds, edge_process
+from edge_common import RunningEdge, cpu_seconds, edge_process
 from edge_fakes import free_port, nats_server
 
+from hustings.bench.results import Results
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import REACTIONS, RoleMetrics
@@ -40,8 +41,9 @@ import asyncio
 import hustings.role
 hustings.role.METRICS_INTERVAL = 0.5  # so that no second of the loop's lateness is missed
 from hustings.config import Settings
+from hustings.studio.lateness import watched_loop
 from hustings.studio.main import run_studio
-asyncio.run(run_studio(Settings()))
+asyncio.run(run_studio(Settings()), loop_factory=watched_loop)
 """
 ADDRESSES = 400
 SLUG = "hall"
@@ -273,7 +275,7 @@ async def measure(options: argparse.Namespace, results: Results) -> None:
         await asyncio.sleep(2)
         made.late.clear()
         await asyncio.sleep(options.seconds / 2)
-        results.add("studio_late_idle", [max(made.late) * 1000], "ms")
+        results.add("reactions", "studio_late_idle", [max(made.late) * 1000], "ms")
         for name, rate in (("reactions", options.rate), ("votes", options.votes)):
             question_id = await ask(made) if name == "votes" else ""
             made.late.clear()
@@ -291,14 +293,14 @@ async def measure(options: argparse.Namespace, results: Results) -> None:
                 arrived = seen.total()
                 if seen != taken:
                     print("the host saw", dict(seen), "but taken were", dict(taken), file=sys.stderr)
-            results.add(f"{name}_a_second", [statuses.total() / took], "/s")
-            results.add(f"{name}_taken", [float(taken.total())], "")
-            results.add(f"{name}_arrived", [float(arrived)], "")
-            results.add(f"{name}_studio_late_worst", late[-1:], "ms")
-            results.add(f"{name}_studio_late_median", late, "ms")
-            results.add(f"{name}_studio_waited", [waited / took * 1000], "ms/s")
-            results.add(f"{name}_studio_cpu", [studio_used / took * 100], "%")
-            results.add(f"{name}_edge_cpu", [edge_used / took * 100], "%")
+            results.add("reactions", f"{name}_a_second", [statuses.total() / took], "/s")
+            results.add("reactions", f"{name}_taken", [float(taken.total())], "")
+            results.add("reactions", f"{name}_arrived", [float(arrived)], "")
+            results.add("reactions", f"{name}_studio_late_worst", late[-1:], "ms")
+            results.add("reactions", f"{name}_studio_late_median", late, "ms")
+            results.add("reactions", f"{name}_studio_waited", [waited / took * 1000], "ms/s")
+            results.add("reactions", f"{name}_studio_cpu", [studio_used / took * 100], "%")
+            results.add("reactions", f"{name}_edge_cpu", [edge_used / took * 100], "%")
 
 
 def main() -> None:
@@ -307,9 +309,9 @@ def main() -> None:
     parser.add_argument("--votes", type=float, default=500.0, help="votes a second")
     parser.add_argument("--seconds", type=float, default=10.0)
     options = parser.parse_args()
-    results = Results("reactions")
+    results = Results()
     asyncio.run(measure(options, results))
-    results.finish()
+    print(results.text())
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ from typing import Any
 
 import numpy as np
 from recording_check import Left, check
-from stage_load import free_port, spawn, speech
+from stage_load import free_port, spawn
 
+from hustings.bench.voices import speech
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import (

@@ -44,11 +44,14 @@ import joins
 import marks
 import numpy as np
 import speech
-from edge_push import listen
 from harness import Room, Server, serve
 from marks import KINDS, SPACING, Piece
 from slopes import Slope, slope
 
+from hustings.bench.listeners import EVERY as EMPTIED
+from hustings.bench.listeners import Listeners
+from hustings.bench.machine import raise_descriptor_limit
+from hustings.bench.push import REQUEST
 from hustings.clients.listen import Listener
 from hustings.clients.rtc import RtcSession
 from hustings.clients.voice import start_voice
@@ -223,11 +226,26 @@ def talking(room: Room, files: list[Path], origin: float) -> Iterator[list[subpr
             voice.stdin.close()
 
 
+def listen(port: int, count: int, pipe: multiprocessing.connection.Connection) -> None:
+    """The listeners' process. Says "up"; after each "read" the fewest bytes one had since, and the lost."""
+    raise_descriptor_limit()
+    listeners = Listeners({"port": port, "request": REQUEST})
+    listeners.join(count)
+    pipe.send("up")
+    while True:
+        listeners.take()
+        if pipe.poll(EMPTIED):
+            if pipe.recv() == "end":
+                return
+            found = listeners.counts()
+            pipe.send((found["least"], found["closed"]))
+
+
 @contextlib.contextmanager
 def listening(port: int, count: int) -> Iterator[multiprocessing.connection.Connection]:
     """`count` listeners in a process of their own."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=listen, args=(port, count, False, theirs))
+    process = multiprocessing.get_context("spawn").Process(target=listen, args=(port, count, theirs))
     process.start()
     theirs.close()
     try:
@@ -303,7 +321,7 @@ def run(minutes: float, listeners: int, folder: Path) -> tuple[Watched, Ear]:
             turns += 1
             watched.look(server)
             pipe.send("read")
-            least, _, _, closed = pipe.recv()
+            least, closed = pipe.recv()
             watched.lost_listeners = max(watched.lost_listeners, closed)
             watched.restarts += sum(voice.poll() is not None for voice in voices)
             if turns % 6 == 0:

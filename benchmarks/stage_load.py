@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from hustings.audio.opus import OpusEncoder
+from hustings.bench.voices import speech
 from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
@@ -48,31 +48,12 @@ from hustings.stage.webrtc.peer import OffererPeer
 
 BROADCAST = "20261122T160000-0000be"
 LATENESS = "hustings_stage_tick_lateness_seconds"
-LOOP_SECONDS = 10
 
 
 def free_port(kind: socket.SocketKind) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def speech(seed: int, talking: bool, room: float) -> list[bytes]:
-    """Opus packets of LOOP_SECONDS: something like a voice (filtered noise in syllables), or a quiet room."""
-    random = np.random.default_rng(seed)
-    samples = LOOP_SECONDS * 48_000
-    noise = random.standard_normal(samples)
-    spectrum = np.fft.rfft(noise)
-    frequencies = np.fft.rfftfreq(samples, 1 / 48_000)
-    spectrum *= (frequencies > 90) / (1 + (frequencies / (300 + 60 * seed)) ** 2)
-    voice = np.fft.irfft(spectrum, samples)
-    voice /= np.sqrt(np.mean(voice**2))
-    t = np.arange(samples) / 48_000
-    syllables = np.clip(np.sin(2 * np.pi * (3.1 + 0.2 * seed) * t), 0.05, 1)
-    level = 0.08 * syllables if talking else (10 ** (room / 20) if room > -127 else 0.0)
-    encoder = OpusEncoder(32_000, application="voip", fec=True)
-    frames = (voice * level).astype(np.float32).reshape(-1, 960)
-    return [encoder.encode(frame) for frame in frames]
 
 
 async def load(arguments: argparse.Namespace) -> None:
@@ -180,11 +161,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, float]:
         await bus.subscribe(subjects.STAGE_REPORT, StageReport, reports.append)
         recorded: list[RecordingReport] = []
         await bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, recorded.append)
-        code = (
-            "import asyncio; from hustings.config import Settings; "
-            "from hustings.stage.main import run_stage; asyncio.run(run_stage(Settings()))"
-        )
-        stage = spawn(sys.executable, "-c", code, env=environment)
+        stage = spawn(sys.executable, "-P", "-m", "hustings.cli.role", "stage", env=environment)
         processes.append(stage)
         await asyncio.wait_for(ready.wait(), 20)
         opened = OpenBroadcast(broadcast_id=BROADCAST, slug="bench", max_voices=arguments.speakers)

@@ -32,3 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)
     items.sort(key=lambda item: E2E in item.path.parents)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What failed, at once: two at a time, pytest names it at the end only, an hour later."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when}, {report.duration:.0f} s)", flush=True)

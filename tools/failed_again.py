@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-AT_MOST = 8
+AT_MOST = 5
 """Failures of one run that may be for want of time; with more, something is broken."""
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
 

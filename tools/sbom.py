@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]+\])?==([^\s;\\]+)(?: ;([^\\\n]+))?", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _VENDORED = re.compile(
-    r"^\| (?P<name>\S+) \| npm package `(?P<package>[^`]+)`[^|]*\| (?P<version>\S+) "
+    r"^\| (?P<name>\S+) \| npm package `(?P<package>[^`]+)`, `(?P<path>[^`]+)` \| (?P<version>\S+) "
     r"\| (?P<licence>[A-Za-z0-9.-]+)[^|]*\| (?P<sha256>[0-9a-f]{64}) \|",
     re.MULTILINE,
 )
@@ -66,7 +66,8 @@ def vendored(table: str) -> list[dict[str, Any]]:
     """Files of others that the pages bring along, from VENDOR.md."""
     found = []
     for row in _VENDORED.finditer(table):
-        purl = f"pkg:npm/{row['package']}@{row['version']}"
+        # A package of which several files are here is named once for each, by its place in the package.
+        purl = f"pkg:npm/{row['package']}@{row['version']}#{row['path']}"
         found.append(
             {
                 "type": "library",

@@ -124,6 +124,18 @@ class Settings(BaseSettings):
         description="Days after its end when a recording's large files leave the data folder, if the store "
         "is known to have them; -1: never.",
     )
+    audience_seconds: int = Field(
+        default=60,
+        ge=2,
+        le=60,
+        description="Seconds of sound from which on a listener counts. Less is for trying it out; it is "
+        "published with the figures.",
+    )
+    audience_ranges: str = Field(
+        default="",
+        description="File with address ranges of data centres, one CIDR a line, whose listeners are "
+        "counted apart.",
+    )
     log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, generate_latest
 
 from hustings.bus import subjects
 from hustings.bus.client import Bus
@@ -24,8 +24,12 @@ from hustings.bus.messages import RoleMetrics, RoleReady
 from hustings.config import Settings
 from hustings.errors import UsageError
 from hustings.log import configure_logging
+from hustings.notify import notify, status
 
 log = structlog.get_logger()
+
+# Else each counter has one series more, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's types leave it out
 
 METRICS_INTERVAL = 2.0
 """Seconds between two RoleMetrics."""
@@ -51,6 +55,7 @@ class RoleRuntime:
         """
         self._ready = RoleReady(role=self.name, pid=os.getpid(), address=address)
         await self.bus.publish(subjects.ROLE_READY, self._ready)
+        notify("READY=1", status(f"{self.name} serves"))
         log.info("ready")
 
     def stop(self) -> None:
@@ -71,6 +76,10 @@ class RoleRuntime:
             )
             if self._ready is not None:
                 await self.bus.publish(subjects.ROLE_READY, self._ready)
+                # A watchdog wants to know whether the event loop turns; a bus that is away is no reason to be
+                # killed, but a status.
+                told = f"{self.name} serves" if self.bus.connected else f"{self.name}: the bus is away"
+                notify("WATCHDOG=1", status(told))
             await asyncio.sleep(METRICS_INTERVAL)
 
 
@@ -99,6 +108,7 @@ async def role_runtime(
     try:
         yield runtime
     finally:
+        notify("STOPPING=1")
         reporter.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reporter

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -132,6 +135,32 @@ def test_agrees_with_ffmpeg(name: str) -> None:
     assert meter(sound).integrated == pytest.approx(integrated, abs=0.15)
 
 
+def test_many_frames_of_many_streams_at_once_measure_as_each_by_itself() -> None:
+    counts = [5, 2, 4]
+    sounds = [
+        np.random.default_rng(n).standard_normal((18, 960)).astype(np.float32) * 0.1 + 0.05 for n in counts
+    ]
+    alone, together = [KWeighting() for _ in counts], [KWeighting() for _ in counts]
+    at = [0, 0, 0]
+    for _ in range(3):
+        rows = [sound[start : start + n] for sound, start, n in zip(sounds, at, counts, strict=True)]
+        found = KWeighting.mean_squares(together, counts, np.concatenate(rows))
+        expected = [one.mean_square(frame) for one, row in zip(alone, rows, strict=True) for frame in row]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        at = [start + n for start, n in zip(at, counts, strict=True)]
+
+
+def test_products_take_one_thread() -> None:
+    """Or else OpenBLAS' others spin beside the stage for many times what the product takes."""
+    code = "import os, hustings, numpy as np; a = np.ones((512, 512)); a @ a"
+    code += "; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "1"
+
+
 # -- levelling -------------------------------------------------------------------------------------------
 
 
@@ -174,3 +203,28 @@ def test_switched_off_it_touches_nothing() -> None:
     leveller = Leveller(enabled=False)
     for frame in frames_of(speechlike(1)):
         assert leveller.process(frame, True) is frame
+
+
+def test_all_at_once_and_in_place_are_levelled_as_each_by_itself() -> None:
+    """Also who begins later than the others, is silent meanwhile, or is not levelled."""
+    sound = speechlike(5)[: 960 * 200].reshape(200, 960)
+    sounds = np.stack([sound * np.float32(gain) for gain in (0.3, 1.3, 2.3)])
+    alone, together = ([Leveller(), Leveller(), Leveller(enabled=False)] for _ in range(2))
+    program, besides = Leveller(-16.0), Leveller(-16.0)
+    for n in range(200):
+        speaking = [n > 20, not 60 < n < 90, True]
+        expected = [
+            one.process(sound[n], speaks) for one, sound, speaks in zip(alone, sounds, speaking, strict=True)
+        ]
+        frames = sounds[:, n].copy()
+        Leveller.process_all(together, frames, speaking, besides)
+        total = frames.sum(axis=0)
+        program.process(total, True)
+        besides.process(total, True)
+        if n < 25:
+            np.testing.assert_allclose(frames, expected, rtol=1e-4)
+    for one, other in zip((*alone, program), (*together, besides), strict=True):
+        # Whose measurement comes with another's comes a little sooner: 80 ms at 3 dB a second.
+        assert one.gain_db == pytest.approx(other.gain_db, abs=0.25)
+    assert alone[0].gain_db != 0.0
+    assert alone[2].gain_db == 0.0

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from recording_folder import write_recording
 
+from hustings.archive.clip import Cut
+from hustings.archive.clip_facts import CLIP_FILES, clip_facts
 from hustings.archive.index import write_index
+from hustings.archive.library import Library
 from hustings.archive.model import read_index
+from hustings.archive.proofs import Proofs
 from hustings.archive.record_facts import recording_fact
 from hustings.archive.record_keys import Signer
 from hustings.cli.app import run
+from hustings.cli.verify import Unreadable, verify_any
 from hustings.rooms.record import FIRST, Json, entry_line, head_line, line_hash
 
 AT = 1_790_000_000.0
@@ -105,3 +114,145 @@ def test_a_recording_segment_by_segment_and_in_its_record(
     assert (code, json.loads(out)["first_bad"]) == (1, str(segment.relative_to(folder)))
     segment.unlink()
     assert verified(capsys, folder)[0] == 1
+
+
+# --- parts of a recording ------------------------------------------------------------------------
+
+CUT = Cut(3_000, 9_500)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it who fetched a clip, what it was cut from, and the record; nothing else."""
+    data = tmp_path_factory.mktemp("data")
+    folder = write_recording(data, 60.0).folder
+    index = write_index(folder)
+    recorded = Library(data).open(folder)
+    kept = tmp_path_factory.mktemp("kept")
+    facts = clip_facts(recorded, CUT)
+    (kept / "clip.json").write_text(json.dumps(facts))
+    for kind, (codec, make) in CLIP_FILES.items():
+        file = make(folder, index, CUT)
+        (kept / f"{CUT.name}.{kind}").write_bytes(file.read(0, file.size))
+        (kept / codec).mkdir()
+        shutil.copy(folder / "program" / codec / "init.mp4", kept / codec)
+    for file_facts in facts["files"]:
+        for segment in file_facts["cut_from"]:
+            shutil.copy(folder / "program" / segment["file"], kept / segment["file"])
+    fact = recording_fact(folder, index, AT)
+    (kept / "record.jsonl").write_bytes(record((fact.kind, fact.data), room=index.slug))
+    proof = Proofs(index, "opus").whole(4)
+    assert proof is not None
+    (kept / "proof.json").write_text(json.dumps(proof))
+    shutil.copy(folder / "program" / "opus" / "4.m4s", kept / "opus")
+    return kept
+
+
+def test_a_clip_by_the_record_alone(kept: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = verified(capsys, kept / "clip.json", "--json")
+    answer = json.loads(out)
+    assert (code, answer["ok"], answer["reason"], answer["files"]) == (0, True, "", 2)
+    assert answer["keys"] == [SIGNER.public]
+    assert verified(capsys, kept / "clip.json", "--key", "A" * 43 + "=")[0] == 1
+
+    # Without the segments: the record vouches for them, the files are not compared with them.
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("clip.json", f"{CUT.name}.opus"):
+        shutil.copy(kept / name, few)
+    code, out, _ = verified(capsys, few / "clip.json", "--json")
+    assert (code, "no record" in json.loads(out)["reason"]) == (0, True)
+    code, out, _ = verified(capsys, few / "clip.json", "--json", "--record", kept / "record.jsonl")
+    assert (code, "takes the segments" in json.loads(out)["reason"]) == (0, True)
+
+    # A clip whose bytes and facts were both changed: only what it is made of gives it away.
+    whole = tmp_path / "whole"
+    shutil.copytree(kept, whole)
+    facts = json.loads((whole / "clip.json").read_text())
+    (opus,) = (each for each in facts["files"] if each["name"].endswith(".opus"))
+    sound = bytearray((whole / opus["name"]).read_bytes())
+    sound[-40] ^= 1
+    (whole / opus["name"]).write_bytes(bytes(sound))
+    opus["sha256"] = hashlib.sha256(sound).hexdigest()
+    (whole / "clip.json").write_text(json.dumps(facts))
+    code, out, _ = verified(capsys, whole / "clip.json", "--json")
+    answer = json.loads(out)
+    assert (code, answer["first_bad"], answer["reason"]) == (
+        1,
+        f"{CUT.name}.opus",
+        "it is not what its segments make",
+    )
+    facts["begins_at"] = "2027-01-01T00:00:00Z"
+    (whole / "clip.json").write_text(json.dumps(facts))
+    assert json.loads(verified(capsys, whole / "clip.json", "--json")[1])["first_bad"] == "begins_at"
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(record(("said", {}), room="elsewhere"))
+    code, out, _ = verified(capsys, kept / "clip.json", "--json", "--record", other)
+    assert (code, "of room elsewhere" in json.loads(out)["reason"]) == (1, True)
+
+
+def test_one_segment_by_its_proof(kept: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = verified(capsys, kept / "proof.json", "--json")
+    assert (code, json.loads(out)["what"], json.loads(out)["files"]) == (0, "segment", 1)
+    shutil.copy(kept / "proof.json", tmp_path)
+    assert verified(capsys, tmp_path / "proof.json")[0] == 2, "the segment is not here"
+    shutil.copy(kept / "opus" / "4.m4s", tmp_path)
+    code, _, err = verified(capsys, tmp_path / "proof.json")
+    assert (code, "--record" in err) == (2, True)
+    assert verified(capsys, tmp_path / "proof.json", "--record", kept / "record.jsonl")[0] == 0
+    shutil.copy(kept / "opus" / "1.m4s", tmp_path / "4.m4s")
+    code, out, _ = verified(capsys, tmp_path / "proof.json", "--json", "--record", kept / "record.jsonl")
+    assert (code, json.loads(out)["first_bad"]) == (1, "4.m4s")
+
+
+@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_changed_in_a_clip_its_segments_or_its_proof_is_found(
+    kept: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """1,000 times: one bit of one file."""
+    names = sorted(str(path.relative_to(kept)) for path in kept.rglob("*.*") if path.is_file())
+    name = data.draw(st.sampled_from([n for n in names if not n.endswith("init.mp4")]))
+    before = (kept / name).read_bytes()
+    if name.endswith("clip.json"):
+        before = before[before.index(b'"files"') :]
+    at, bit = data.draw(st.integers(0, len(before) - 1)), data.draw(st.integers(0, 7))
+    whole = (kept / name).read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) - len(before) + at] ^= 1 << bit
+    (kept / name).write_bytes(bytes(changed))
+    what = "proof.json" if name in ("proof.json", "opus/4.m4s") else "clip.json"
+    try:
+        found = verify_any(str(kept / what))
+        # Where a segment's name was changed, it is missing, and that is said.
+        unchecked = found.ok and "takes the segments" in found.reason
+        assert not found.ok or unchecked or _same_facts(whole, bytes(changed), name), name
+        assert found.ok or (found.reason and found.first_bad is not None)
+    except Unreadable:
+        pass
+    finally:
+        (kept / name).write_bytes(whole)
+
+
+def _same_facts(before: bytes, after: bytes, name: str) -> bool:
+    """Whether what was changed is no claim: names of members nobody reads, their values, white space, the
+    case of digits; and what only helps to make the clip once more, which then came out the same."""
+    if not name.endswith(".json"):
+        return False
+    try:
+        one, other = (json.loads(data.decode(errors="replace")) for data in (before, after))
+    except ValueError:
+        return False
+    return _claims(one) == _claims(other)
+
+
+def _claims(facts: dict[str, Json]) -> str:
+    known = {"slug", "broadcast", "from", "to", "begins_at", "files", "name", "sha256", "bytes", "tree"}
+    known |= {"cut_from", "file", "leaf", "path", "codec", "segments"}
+
+    def kept_of(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {key: kept_of(each) for key, each in value.items() if key in known}
+        return [kept_of(each) for each in value] if isinstance(value, list) else value
+
+    return json.dumps(kept_of(facts), sort_keys=True).lower()

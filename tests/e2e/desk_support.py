@@ -106,6 +106,6 @@ def log_in(url: str, folder: Path) -> str:
     """Makes the first account; its session's cookie."""
     secret = (folder / "keys" / "setup").read_text().strip()
     body = {"secret": secret, "name": "Elmstead Radio", "password": PASSWORD}
-    answer = httpx.post(f"{url}/api/setup", json=body, headers={"Origin": url}, trust_env=False)
+    answer = httpx.post(f"{url}/api/setup", json=body, headers={"Origin": url}, trust_env=False, timeout=60)
     assert answer.status_code == 201, answer.text
     return answer.headers["set-cookie"].partition(";")[0]

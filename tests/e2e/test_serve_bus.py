@@ -169,6 +169,22 @@ async def test_nobody_there_and_nobody_answering_are_unavailable(connect: Connec
         await studio.request(subjects.STAGE_OPEN, HELLO, Done, timeout=0.2)
 
 
+async def test_what_does_not_decode_is_counted_without_naming_its_broadcast(connect: Connect) -> None:
+    here, there = await connect(), await connect()
+    heard: list[MediaChunk] = []
+    ours = [subjects.media(f"20260101T120000-00000{n}", "opus") for n in range(5)]
+    for subject in ours:
+        await there.subscribe(subject, MediaChunk, heard.append)
+    await _flushed(there)
+    before = _count("undecodable", subject="v1.media.*")
+    for subject in ours:
+        await here._nats.publish(subject, b"\xc1")
+    await _until(lambda: _count("undecodable", subject="v1.media.*") == before + len(ours))
+    assert all(_count("undecodable", subject=subject) == 0 for subject in ours), (
+        "no series for each broadcast"
+    )
+
+
 async def test_garbage_and_foreign_messages_are_counted_and_harm_nothing(connect: Connect) -> None:
     here, there = await connect(), await connect()
     heard: list[StageHello] = []

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from edge_memory import House, make_house
 from recording_folder import BROADCAST, SLUG, VOICES
@@ -19,6 +20,8 @@ from hustings.archive.about import LISTED, OTHERS, OfRoom, RoomRecordings
 from hustings.archive.index import write_index
 from hustings.archive.library import Library
 from hustings.archive.model import encode_index, read_index
+from hustings.archive.said import OfBroadcasts, SaidOf
+from hustings.bus.messages import Page
 from hustings.edge.filled import fill
 from hustings.edge.replay import KEEP
 from hustings.studio.assets import Assets
@@ -204,3 +207,28 @@ async def test_the_same_page_is_made_once(door: Door, monkeypatch: pytest.Monkey
     for _ in range(3):
         assert (await door.ask(f"{REPLAY}{EARLIER}/", HTML)).status == 200
     assert len([each for each in made if each.startswith(b"<!doctype")]) == 1
+
+
+async def test_what_was_published_on_a_recording_stands_on_its_page_and_on_no_other(door: Door) -> None:
+    of = {
+        BROADCAST: [
+            SaidOf(kind="statement", at="2026-12-01T10:00:00.000Z", who=HOSTILE, text=HOSTILE),
+            SaidOf(kind="correction", at="2026-12-02T10:00:00.000Z", was="40", now=HOSTILE, position=724),
+        ]
+    }
+    before = (await door.ask(f"{REPLAY}{BROADCAST}/", HTML)).body
+    body = msgspec.json.encode(OfBroadcasts(broadcasts=of))
+    await publish(door.house, {"published.json": Page(content_type="application/json", body=body)})
+    for address in (f"{REPLAY}{BROADCAST}/", REPLAY):
+        page = (await door.ask(address, HTML)).body
+        assert page != before, "a page that was filled already is filled anew"
+        text = page.decode()
+        assert text.count("&lt;script&gt;alert(1)") == 3
+        assert "<img src=x" not in text
+        assert "12:04" in text
+        assert not set(text) & set("\x02\x03\x04\x05\x06")
+    other = (await door.ask(f"{REPLAY}{EARLIER}/", HTML)).body.decode()
+    assert re.search(r'<section class="published"[^>]* hidden>', other)
+    assert "12:04" not in other
+    asked = await door.ask(f"/r/{SLUG}/published.json")
+    assert asked.status == 404, "what edges have for pages has no address"

@@ -29,7 +29,8 @@ def test_it_names_every_pinned_package_and_every_vendored_file() -> None:
         for each in found.values()
         if each["purl"].startswith("pkg:npm/")
     }
-    scripts = {f"web/vendor/{path.name}" for path in (folder / "vendor").glob("*.mjs")}
+    kinds = (".mjs", ".js", ".css")
+    scripts = {f"web/vendor/{path.name}" for path in (folder / "vendor").iterdir() if path.suffix in kinds}
     assert files.keys() == scripts
     for name, expected in files.items():
         assert hashlib.sha256((folder.parent / name).read_bytes()).hexdigest() == expected

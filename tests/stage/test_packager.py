@@ -15,7 +15,7 @@ from hustings.audio.opus import OpusEncoder
 from hustings.bus.messages import Codec, MediaChunk
 from hustings.cmaf.chunker import read_chunk
 from hustings.stage.engine import ProgramFrame
-from hustings.stage.packager import Packager, init_segments
+from hustings.stage.packager import Packager, PackagerThread, completes_chunk, init_segments
 
 WALL = 1_790_000_000.0
 
@@ -130,3 +130,41 @@ def test_a_step_of_the_wall_clock_is_none_of_the_timeline() -> None:
     for codec in ("opus", "aac"):
         for chunk in chunks[codec]:
             assert abs(chunk.wall_clock - WALL - chunk.media_time / 48000) < 1e-6
+
+
+@pytest.mark.parametrize("first", [0, 5007])
+def test_chunks_come_out_with_the_frame_that_completes_them_and_with_no_other(first: int) -> None:
+    packager = Packager("b", 0, 96_000)
+    found = [(frame.media_time, packager.push(frame)) for frame in frames(first, 400)]
+    assert {at for at, chunks in found if chunks} <= {at for at, _ in found if completes_chunk(at)}
+    assert sum(len(chunks) for _, chunks in found) >= 76
+    # Two batches to a chunk, or the thread would be woken for nothing.
+    assert sum(completes_chunk(at) for at, _ in found) <= 81
+
+
+def test_the_thread_gives_what_the_packager_gives_and_ends_with_all_of_it() -> None:
+    program = frames(0, 57)
+    alone = Packager("b", 0, 96_000)
+    expected = [chunk for frame in program for chunk in alone.push(frame)] + alone.finish()
+    published: list[MediaChunk] = []
+    over: list[str] = []
+    thread = PackagerThread(published.append, over.append)
+    thread.open(Packager("b", 0, 96_000))
+    thread.start()
+    for frame in program:
+        thread.push(frame)
+    thread.finish("b")
+    thread.stop()
+    assert published == expected
+    assert over == ["b"]
+
+
+def test_a_stopped_thread_has_packaged_what_waited() -> None:
+    published: list[MediaChunk] = []
+    thread = PackagerThread(published.append)
+    thread.open(Packager("b", 0, 96_000))
+    for frame in frames(0, 13):
+        thread.push(frame)
+    thread.start()
+    thread.stop()
+    assert [(chunk.codec, chunk.seq) for chunk in published] == [("opus", 0), ("aac", 0)]

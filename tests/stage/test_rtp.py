@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hustings.errors import Corrupt
-from hustings.stage.webrtc.rtp import RtpPacket, RtpStream, build, is_rtcp, parse
+from hustings.stage.webrtc.rtp import RtpPacket, RtpStream, build, extension_elements, is_rtcp, parse
 
 extensions = st.dictionaries(st.integers(1, 255), st.binary(min_size=0, max_size=40), max_size=5)
 
@@ -46,6 +46,23 @@ def test_what_is_built_is_parsed(
         None if level is None else level & 127,
         level is not None and level > 127,
     )
+
+
+@given(st.binary(max_size=12), st.integers(0, 15))
+def test_an_extension_of_one_word_is_read_like_a_longer_one(rest: bytes, level_id: int) -> None:
+    """The usual form has a way of its own: it must say what the general one does."""
+    data = bytes((0x90, 111)) + bytes(range(10)) + b"\xbe\xde\x00\x01" + rest
+    try:
+        packet = parse(data, level_id)
+    except Corrupt:
+        if len(rest) >= 4:
+            with pytest.raises(Corrupt):
+                extension_elements(0xBEDE, rest[:4])
+        return
+    element = extension_elements(0xBEDE, rest[:4]).get(level_id) if level_id else None
+    assert packet.level == (element[0] & 127 if element else None)
+    assert packet.voice == (element is not None and element[0] > 127)
+    assert packet.payload == rest[4:]
 
 
 @given(st.binary(max_size=300), st.integers(0, 14))

@@ -60,7 +60,8 @@ async def test_a_room_is_published_with_both_pages_and_state(tmp_path: Path) -> 
         await house.command("open")
         (room,) = await published(house)
         assert room.status == "open"
-        own = {"page.de", "page.en", "embed.de", "embed.en", "oembed.json", "state.json", "start.json"}
+        own = {f"{name}.{lang}" for name in ("page", "embed", "audience") for lang in ("de", "en")}
+        own |= {"oembed.json", "state.json", "start.json"}
         assert set(room.pages) - {"record.head"} == own, "the record's head comes once its copy is written"
         shown = state(room)
         assert shown["title"] == "Town hall"
@@ -179,8 +180,8 @@ async def test_the_snapshot_comes_in_pages_and_holds_everything(tmp_path: Path) 
             await house.room(f"room-{number}")
         await published(house)
         whole = await snapshot(house, 10**9)
-        paged = await snapshot(house, 40_000)
-        assert [room.slug for room in whole[0].rooms] == ["", *(f"room-{n}" for n in range(7))]
+        paged = await snapshot(house, 80_000)
+        assert [room.slug for room in whole[0].rooms] == ["", "@", *(f"room-{n}" for n in range(7))]
         assert len(paged) > 1
         assert [r.slug for page in paged for r in page.rooms] == [room.slug for room in whole[0].rooms]
 
@@ -205,7 +206,7 @@ async def test_a_restarted_studio_has_its_snapshot_whole_from_the_first_answer(t
         for number in range(5):
             await house.room(f"room-{number}")
     async with running_studio(tmp_path, clock=house.clock) as again:
-        assert len((await snapshot(again, 10**9))[0].rooms) == 6
+        assert len((await snapshot(again, 10**9))[0].rooms) == 7
 
 
 async def test_hostile_titles_stay_text(tmp_path: Path) -> None:
@@ -293,7 +294,7 @@ async def test_a_snapshot_brings_an_edge_only_what_it_lacks(tmp_path: Path) -> N
         assert 200_000 < await asked_by(house, early) < 400_000, "no cover twice"
         late = RoomBook()
         await asked_by(house, late)
-        assert late.rooms.keys() == {"", "one", "two", "three"}
+        assert late.rooms.keys() == {"", "@", "one", "two", "three"}
         for slug, room in late.rooms.items():
             known = early.get(slug)
             assert known is not None

@@ -41,6 +41,8 @@ PAGES = """
     HEAD /rooms/{slug}, GET /rooms/{slug}/recordings/{broadcast}, HEAD /rooms/{slug}/recordings/{broadcast}
 """
 """To /login without a session; 404 for a room of somebody else."""
+OPERATORS_PAGES = "GET /operator, HEAD /operator"
+"""To /login without a session; 404 for all others."""
 RIGHTS = {
     EVERYBODY: PUBLIC + "," + BY_BODY,
     MEMBER: "GET /api/rooms, POST /api/rooms",
@@ -69,12 +71,14 @@ RIGHTS = {
         PUT /api/rooms/{slug}/hold, DELETE /api/rooms/{slug}/hold,
         GET /api/rooms/{slug}/downloads, POST /api/rooms/{slug}/downloads, GET /api/rooms/{slug}/recordings,
         GET /api/rooms/{slug}/recordings/{broadcast}/edits,
-        GET /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/{file}
+        GET /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/{file},
+        GET /api/rooms/{slug}/published
     """,
     OWNER: """
         DELETE /api/rooms/{slug}/recordings/{broadcast}, POST /api/rooms/{slug}/recordings/{broadcast}/edits,
         POST /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/publish,
-        DELETE /api/rooms/{slug}/recordings/{broadcast}/edits/{number}
+        DELETE /api/rooms/{slug}/recordings/{broadcast}/edits/{number},
+        POST /api/rooms/{slug}/statements, POST /api/rooms/{slug}/corrections
     """,
     GUEST: """
         POST /api/rooms/{slug}/me, POST /api/rooms/{slug}/me/answer, POST /api/rooms/{slug}/me/word,
@@ -94,7 +98,7 @@ RIGHTS = {
         GET /api/accounts, POST /api/accounts/invitations, GET /api/accounts/invitations,
         DELETE /api/accounts/invitations/{invitation_id}, POST /api/accounts/{account_id}/disable,
         POST /api/accounts/{account_id}/reset, POST /api/accounts/{account_id}/role,
-        DELETE /api/accounts/{account_id}
+        DELETE /api/accounts/{account_id}, GET /api/operator/health
     """,
     KEEPER: """
         GET /api/tokens, POST /api/tokens, DELETE /api/tokens/{token_id}, GET /api/webhooks,
@@ -244,7 +248,7 @@ async def callers(house: House) -> list[Caller]:
 def table(house: House) -> dict[Cell, str]:
     """The right each route takes; every route of the app is in it, and nothing else."""
     rights = {cell: right for right, text in RIGHTS.items() for cell in cells(text)}
-    there = set(walk(house.app.routes)) - cells(PAGES) - {HOST_SEAT, PREFLIGHT}
+    there = set(walk(house.app.routes)) - cells(PAGES) - cells(OPERATORS_PAGES) - {HOST_SEAT, PREFLIGHT}
     assert there == rights.keys(), there ^ rights.keys()
     return rights
 
@@ -279,6 +283,10 @@ async def test_a_seat_of_ones_own_and_pages_are_for_sessions(tmp_path: Path) -> 
                 assert page.status_code == status, (caller.name, method, path, page.status_code)
                 if status == 303:
                     assert page.headers["location"] == "/login"
+            for method, path in sorted(cells(OPERATORS_PAGES)):
+                page = await caller.ask(method, path)
+                status = 200 if caller.name == "operator" else 404 if logged_in else 303
+                assert page.status_code == status, (caller.name, method, path, page.status_code)
 
 
 async def test_what_decides_who_gets_in_takes_a_session_that_has_just_begun(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Every state of every page, each on one sheet in docs/img/states: `gallery.py [FOLDER [PART [STATE,...]]]`.
 
-PART is listener, console, server, desk, edit, replay, lobby or sheets (default all); pictures stay in
-FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark English, dark German,
-and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
+PART is listener, console, server, desk, operator, edit, replay, record, lobby, audience or sheets (default
+all); pictures stay in FOLDER. A sheet shows eight looks: 1440 px wide in light English, light German, dark
+English, dark German, and below each the same at 360 px. docs/states.md lists the sheets; a test compares.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+import audience_fake
 import console_screens
 import console_troubles
 import edit_fake
 import listener_pages
 import lobby_fake
+import operator_fake
+import record_door
 import replay_door
 from console_fake import context_of
 from desk_support import PASSWORD, Door, studio_door
@@ -68,6 +71,9 @@ REPLAY = {
 }
 """Pages of a room with a recording."""
 
+RECORD = ("record", "record-broken")
+"""The page of a public record: checked and whole; changed on the disk."""
+
 type Taken = Callable[[Page], None]
 
 
@@ -79,9 +85,12 @@ def sheets() -> list[str]:
         *(f"console-{state}" for state in console_states),
         *SERVER.values(),
         *(_desk_sheet(state) for state in DESK),
+        *(f"operator-{kind}" for kind in operator_fake.KINDS),
         *edit_fake.STATES,
         *REPLAY,
+        *RECORD,
         *lobby_fake.STATES,
+        *(f"audience-{state}" for state in audience_fake.SHEETS),
     ]
 
 
@@ -284,6 +293,24 @@ def edit(folder: Path, only: list[str]) -> None:
                     context.close()
 
 
+def operator(folder: Path, only: list[str]) -> None:
+    """The operator's page."""
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as scratch,
+        studio_door(Path(scratch)) as door,
+    ):
+        for kind in only or operator_fake.KINDS:
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+                    context = door.context(browser, locale=_locale(lang), **look)
+                    page = context.new_page()
+                    operator_fake.shown(page, door.url, kind, lang)
+                    _shot(page, folder, f"operator-{kind}", width, scheme, lang)
+                    context.close()
+
+
 def replay(folder: Path, only: list[str]) -> None:
     """The recording's page, and that of the room it is of."""
     with chromium() as browser, tempfile.TemporaryDirectory() as scratch:
@@ -293,6 +320,29 @@ def replay(folder: Path, only: list[str]) -> None:
         for state in (state for state in only or REPLAY if "edited" in state):
             replay_door.edit(Path(scratch), done=state != "recording-being-edited")
             _replay_states(browser, Path(scratch), folder, [state])
+
+
+def record(folder: Path, only: list[str]) -> None:
+    """The page of a public record, as far as its first entries."""
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as scratch,
+        record_door.record_door(Path(scratch), record_door.believable()) as room,
+    ):
+        for state in only or RECORD:
+            if state == "record-broken":
+                record_door.damage(Path(scratch))
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    page = record_door.open_record(
+                        browser,
+                        room,
+                        lang=lang,
+                        viewport={"width": width, "height": 1900 if width > 600 else 3000},
+                        color_scheme=scheme,
+                    )
+                    _shot(page, folder, state, width, scheme, lang, whole=False)
+                    page.context.close()
 
 
 def _replay_states(browser: Browser, data: Path, folder: Path, states: list[str]) -> None:
@@ -320,6 +370,29 @@ def lobby(folder: Path, only: list[str]) -> None:
                     lobby_fake.arrange(page, state, lang)
                     _shot(page, folder, state, width, scheme, lang)
                     context.close()
+
+
+def audience(folder: Path, only: list[str]) -> None:
+    """Who listened."""
+    with chromium() as browser:
+        for state in only or audience_fake.SHEETS:
+            for width in (1440, 360):
+                for scheme, lang in LOOKS:
+                    context = context_of(browser, width, scheme, lang)
+                    page = context.new_page()
+                    audience_fake.arrange(page, state, lang=lang)
+                    _shot(page, folder, f"audience-{state}", width, scheme, lang)
+                    context.close()
+        for path in folder.glob("audience-*.png"):
+            _cut(path)
+
+
+def _cut(path: Path) -> None:
+    """A page of tables is told by its upper half; whole, the sheets are too heavy."""
+    with Image.open(path) as picture:
+        wide, tall = picture.size
+        cut = picture.crop((0, 0, wide, min(tall, 2000 if wide > 600 else 2600)))
+    cut.save(path)
 
 
 @contextmanager
@@ -410,9 +483,12 @@ PARTS = {
     "console": console,
     "server": server,
     "desk": desk,
+    "operator": operator,
     "edit": edit,
     "replay": replay,
+    "record": record,
     "lobby": lobby,
+    "audience": audience,
 }
 
 

@@ -11,6 +11,7 @@ import { holdsFor, readLinks } from "/js/ice_servers.js";
 import { pieceAt, pieces } from "/js/listen_rewind.js";
 import { Heard } from "/js/listen_wave.js";
 import { decodeTime } from "/js/mp4_time.js";
+import { bytes, ceiling, hoursLeft, lasted, paths, percent, placeInHour, range } from "/js/operator_model.js";
 import { Corrupt, readJson, RecordParser } from "/js/push.js";
 import { afterSilence, chapterAt, height, loudest, momentOf, nextSpeaker, recording, speakers } from "/js/replay_model.js";
 import { changedSeldom } from "/js/room_fresh.js";
@@ -479,6 +480,42 @@ export const tests = {
     ok(Math.max(...last) < 0.2 * 48_000, `${Math.max(...last) / 48} ms wait long after the last stall`);
     ok(playout.skipped > 0, "what a stall held back is skipped");
     ok(Math.abs(pushed * 960 - playout.skipped - playout.waiting - 90 * 48_000) < 2 * 48_000 + 7 * 9600, "nothing is played twice");
+  },
+
+  "a curve ends at the right edge, and what is not known is a gap"() {
+    equal(range([null, 3, 1, null]), { least: 1, most: 3, last: null });
+    equal(range([null]), null);
+    const { line, under } = paths([0, 1, null, 0.5, 0.5], 119, 10, 1);
+    equal(line, "M115 10L116 0M118 5L119 5");
+    equal(under, "M115 10L115 10L116 0L116 10ZM118 10L118 5L119 5L119 10Z");
+    equal(paths([1], 119, 10, 1).line, "M119 0h-1");
+    equal(paths([1, null], 119, 10, 2).line, "M118 5h1");
+    equal(paths([], 119, 10, 1), { line: "", under: "" });
+    const long = Array.from({ length: 500 }, () => 2);
+    ok(paths(long, 119, 10, 1).line.startsWith("M0 0L1 0"), "an hour at most, and never above the edge");
+    equal([ceiling([0.2, null], 1), ceiling([7, 3], 1), ceiling([], 4)], [1, 7, 4]);
+  },
+
+  "figures of the server as people write them"() {
+    equal([percent(0.0312, "de"), percent(0, "en"), percent(0.5, "en")], ["3,1 %", "0 %", "50 %"]);
+    equal([bytes(96 * 1024 ** 2, "en"), bytes(1640 * 1024 ** 2, "de"), bytes(3.4 * 1024 ** 3, "en")], ["96 MB", "1,6 GB", "3.4 GB"]);
+    equal([bytes(0, "en"), bytes(2 * 1024 ** 4, "en")], ["0.0 MB", "2.0 TB"]);
+    equal(hoursLeft(2.1 * 1024 ** 3), 20);
+  },
+
+  "an incident lies where it was in the hour, and is never too narrow to see"() {
+    const now = Date.parse("2026-11-29T12:00:00Z");
+    const at = (minutes) => new Date(now - minutes * 60_000).toISOString();
+    const half = placeInHour({ at: at(30), until: at(15), going: false }, now);
+    equal(half, { from: 0.5, to: 0.75 });
+    const moment = placeInHour({ at: at(60), until: null, going: false }, now);
+    ok(moment.from === 0 && moment.to > 0.005, "a moment");
+    const going = placeInHour({ at: at(90), until: null, going: true }, now);
+    equal(going, { from: 0, to: 1 });
+    const fresh = placeInHour({ at: at(0), until: null, going: true }, now);
+    ok(fresh.from < 0.995 && fresh.to === 1, "the one that begins now");
+    equal([lasted({ at: at(3), until: at(1), going: false }, now), lasted({ at: at(3), until: null, going: false }, now)], [120, 0]);
+    equal(lasted({ at: at(3), until: null, going: true }, now), 180);
   },
 
   "a steady stream is never touched"() {

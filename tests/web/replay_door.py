@@ -78,8 +78,9 @@ def room_public(data: Path) -> RoomPublic:
 
 
 @contextlib.contextmanager
-def replay_door(data: Path) -> Iterator[str]:
-    """The audience's door with one ended room whose recording lies below `data`; gives the room's address."""
+def replay_door(data: Path, *rooms: RoomPublic) -> Iterator[str]:
+    """The audience's door with one ended room whose recording lies below `data`, or with these; gives the
+    room's address."""
     started, address = threading.Event(), [""]
     loop = asyncio.new_event_loop()
     stopping = asyncio.Event()
@@ -88,7 +89,8 @@ def replay_door(data: Path) -> Iterator[str]:
         edge = Edge(
             Settings(data=data, listeners=1000), bus=FakeBus(), clock=SystemClock(), call_soon=loop.call_soon
         )
-        edge.book.update(room_public(data))
+        for room in rooms or (room_public(data),):
+            edge.book.update(room)
         edge.book.loaded = True
         server = await loop.create_server(edge.connection, "127.0.0.1", 0)
         address[0] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/r/{SLUG}"

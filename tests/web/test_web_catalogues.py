@@ -5,14 +5,31 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import hustings
+from hustings.bus.health_messages import NodeEventKind
+from hustings.bus.messages import RecordingState
 from hustings.edge.lobby_page import SPOKEN
 from hustings.edge.static import EXCERPTS
+from hustings.studio.operator.findings import Key
 
 PACKAGE = Path(hustings.__file__).parent
 LANGUAGES = ("de", "en")
 RECORDING = ("on", "off_record", "off")
+SAID = """
+    role.host role.cohost role.speaker role.listener key key.was created created.scheduled plan
+    plan.scheduled cancelled scheduled_again invitation invitation.offered invitation.seen
+    invitation.accepted invitation.declined invitation.withdrawn invitation.expired invitation.word
+    invitation.proposed doors_opened doors_opened.planned on_stage.agreed on_stage.not_agreed
+    consent.agreed consent.not_agreed first_speaker live live.late first_sound incident
+    incident.studio_restarted incident.stage_restarted incident.edge_restarted incident.bus_lost
+    incident.edge_widened incident.edge_refusing incident.recording_failing chapter off_record
+    on_record paused resumed taken_up talk_time ended recording.whole recording.not_whole
+    recording_deleted recording_deleted.host recording_deleted.retention recording_deleted.take_down
+    statement correction audience_total audience_replay
+"""
+"""Entries of a public record, as its page tells them: record.say.{kind}, perhaps with what it is about."""
 COMPOSED = {
     # Keys that pages and scripts put together: their beginnings.
     "status.": ("scheduled", "open", "live", "paused", "ended", "cancelled"),
@@ -48,7 +65,18 @@ COMPOSED = {
         *(f"why.{why}" for why in ("least", "many", "nobody", "removing")),
         *(f"remove_{what}" for what in ("at_once", "instead", "deleted", "others")),
     ),
+    "record.": (
+        *(f"say.{kind}" for kind in SAID.split()),
+        *(f"bad.{why}" for why in ("end", "empty", "line", "seq", "room", "prev", "key", "sig", "head")),
+        *(f"proves{what}_{n}" for what in ("", "_not") for n in (1, 2, 3)),
+    ),
     "clip.": tuple(f"{end}{what}" for end in ("begin", "end") for what in ("", "s", "_earlier", "_later")),
+    "audience.door.": ("push", "hls", "stream", "whep"),
+    "audience.col.": (
+        *("time", "into", "left_of", "chapter", "speaking", "hear", "begins", "listening_then", "peak"),
+        *("joined", "left", "door", "unique", "unique_so_far", "listening", "share", "who", "day"),
+        *("recording", "plays"),
+    ),
     "error.": tuple(
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),
@@ -114,6 +142,14 @@ COMPOSED = {
             for part in ("title", "text")
         ),
         *("problem.again", "problem.elsewhere.action"),
+    ),
+    "operator.": (
+        *("well", "warnings", "trouble"),
+        *(f"{what}.{key}" for key in get_args(Key.__value__) for what in ("find", "do")),
+        *(f"event.{kind}" for kind in get_args(NodeEventKind.__value__)),
+        *(f"level.{level}" for level in range(5)),
+        *(f"role_state.{state}" for state in ("up", "starting", "away")),
+        *(f"record.{state}" for state in (*get_args(RecordingState.__value__), "unknown")),
     ),
     "desk.recording_": (
         *("on_air", "finishing", "deleting", "deleted_host", "deleted_retention", "deleted_take_down"),
@@ -202,6 +238,12 @@ def test_the_pages_of_recordings_and_clips_find_theirs() -> None:
     wanted = _asked_by(scripts)
     assert len(wanted) > 25
     assert {key for key in wanted if not key.startswith(EXCERPTS["replay"])} == set()
+
+
+def test_the_page_of_who_listened_finds_its_own() -> None:
+    wanted = _asked_by([*(PACKAGE / "web" / "js").glob("audience*.js")])
+    assert len(wanted) > 30
+    assert {key for key in wanted if not key.startswith(EXCERPTS["audience"])} == set()
 
 
 def _asked_by(scripts: list[Path]) -> set[str]:

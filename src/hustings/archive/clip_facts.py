@@ -1,7 +1,8 @@
 """clip.json: what a clip is and where it comes from, so that anybody can check it. Reads the disk.
 
-A clip's file can be made again from the segments it names: whoever has those, and their SHA-256, has a proof
-that nothing was put in or left out but at the two ends.
+A clip's file can be made again from the segments it names (`clip_made_again`): whoever has those, and their
+SHA-256, has a proof that nothing was put in or left out but at the two ends. When the recording is over, each
+of them comes with its place in the tree whose root stands in the public record (proofs.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hustings.archive.figures import program_levels
 from hustings.archive.files import Place
 from hustings.archive.library import Recorded
 from hustings.archive.model import Index
+from hustings.archive.proofs import Proofs
 from hustings.archive.virtual import VirtualFile
 from hustings.cmaf.timeline import CHUNK_SAMPLES, SAMPLE_RATE, Codec
 from hustings.wording import iso
@@ -57,11 +59,14 @@ def _file(recorded: Recorded, cut: Cut, kind: str) -> dict[str, Any]:
     digest = hashlib.sha256()
     for at in range(0, file.size, _PIECE):
         digest.update(file.read(at, at + _PIECE))
+    # While it goes on there is no root that anybody has signed.
+    proofs = Proofs(recorded.index, codec) if recorded.over else None
     return {
         "name": f"{cut.name}.{kind}",
         "type": CLIP_TYPES[kind],
         "bytes": file.size,
         "sha256": digest.hexdigest(),
+        **({"tree": proofs.tree()} if proofs is not None else {}),
         "cut_from": [
             {
                 "file": f"{codec}/{segment.number}.m4s",
@@ -69,6 +74,7 @@ def _file(recorded: Recorded, cut: Cut, kind: str) -> dict[str, Any]:
                 "samples": segment.duration,
                 "bytes": segment.bytes,
                 "sha256": segment.sha256,
+                **(proofs.of(segment) if proofs is not None else {}),
             }
             for segment in cut_from(recorded.index, codec, cut)
         ],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hustings.archive.model import INDEX_NAME, Index
 from hustings.cmaf.timeline import SAMPLE_RATE
-from hustings.rooms.record import Json, merkle_root, moment
+from hustings.rooms.merkle import Tree
+from hustings.rooms.record import Json, moment
 from hustings.rooms.record_entries import Fact
 
 
@@ -28,6 +29,11 @@ def recording_fact(folder: Path, index: Index, at: float) -> Fact:
     return Fact("recording", at, data)
 
 
+def segments_tree(index: Index, codec: str) -> Tree:
+    """The Merkle tree over the SHA-256 of all segments of one codec, in their order."""
+    return Tree([bytes.fromhex(segment.sha256) for segment in index.codecs[codec].segments])
+
+
 def segments_root(index: Index, codec: str) -> str:
-    """The Merkle root over the SHA-256 of all segments of one codec, in their order."""
-    return merkle_root([bytes.fromhex(segment.sha256) for segment in index.codecs[codec].segments])
+    """What the public record says of them."""
+    return segments_tree(index, codec).root

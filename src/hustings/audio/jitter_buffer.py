@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hustings.audio.delay import DelayEstimator
 from hustings.audio.frame import SAMPLE_RATE
 from hustings.audio.opus import has_fec
 
 
-@dataclass(slots=True, frozen=True)
-class BufferedPacket:
+class BufferedPacket(NamedTuple):
     """One packet that waits to be played. `time` and `duration` in samples."""
 
     time: int

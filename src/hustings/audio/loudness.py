@@ -2,20 +2,25 @@
 
 The K-weighting filter (two biquads) would be slow sample by sample. Here it is a linear system run 32 samples
 at a time: inside a block one 32 x 32 matrix (its impulse response), between blocks the four state variables,
-whose course over all 30 blocks of a frame is one more matrix product. Exact (it is the same filter). The
-meter takes 13 us a frame, the leveller 14 us (`benchmarks/audio_cost.py`).
+whose course over all 30 blocks of a frame is one more matrix product. Exact (it is the same filter). Costs:
+`benchmarks/audio_cost.py`.
+
+Levelling is slow, so it measures five frames at a time, and all streams of a stage at once: between two ticks
+these matrices leave the processor's caches, and fetching them was most of what a frame's measurement took.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
+from hustings.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples
 
 type _Matrix = NDArray[np.float64]
 
@@ -58,6 +63,9 @@ class KWeighting:
     _drive: _Matrix
     _driven: _Matrix
     _free: _Matrix
+    _single: tuple[Samples, ...]
+    _frame: list[list[float]]
+    """What a frame makes of the state that it begins with, row by row."""
     _ready = False
 
     def __init__(self) -> None:
@@ -82,17 +90,28 @@ class KWeighting:
         return float(np.dot(out, out)) / FRAME_SAMPLES
 
     @staticmethod
-    def mean_squares(filters: list[KWeighting], frames: NDArray[np.float32]) -> list[float]:
-        """`mean_square` of many streams at once: frame n, of shape (n, 960), goes through filter n."""
-        count = len(filters)
-        blocks = frames.astype(np.float64).reshape(count * _BLOCKS, _BLOCK)
-        course = (blocks @ KWeighting._drive).reshape(count, -1) @ KWeighting._driven
-        course += np.array([one._state for one in filters]) @ KWeighting._free
+    def mean_squares(
+        filters: Sequence[KWeighting], counts: Sequence[int], frames: NDArray[np.float32]
+    ) -> list[float]:
+        """`mean_square` of many frames of many streams, one value for each row of `frames`, (n, 960): the
+        first counts[0] rows go through filters[0], the next counts[1] through filters[1] and so on."""
+        drive, driven, free, observe, through = KWeighting._single
+        count = len(frames)
+        blocks = frames.reshape(count * _BLOCKS, _BLOCK)
+        course = (blocks @ drive).reshape(count, -1) @ driven
+        starts: list[tuple[float, float, float, float]] = []
+        left = iter(course[:, -4:].tolist())
+        for one, rows in zip(filters, counts, strict=True):
+            a, b, c, d = one._state.tolist()
+            state = (a, b, c, d)
+            for _ in range(rows):
+                starts.append(state)
+                state = _advanced(state, *next(left))
+            one._state = np.array(state)
+        course += np.array(starts, dtype=np.float32) @ free
         states = course.reshape(count, _BLOCKS + 1, 4)
-        for one, state in zip(filters, states[:, _BLOCKS].copy(), strict=True):
-            one._state = state
-        out = blocks @ KWeighting._through
-        out += states[:, :_BLOCKS].reshape(-1, 4) @ KWeighting._observe
+        out = blocks @ through
+        out += states[:, :_BLOCKS].reshape(-1, 4) @ observe
         out = out.reshape(count, FRAME_SAMPLES)
         return [square / FRAME_SAMPLES for square in np.einsum("ij,ij->i", out, out).tolist()]
 
@@ -113,7 +132,25 @@ def _prepare() -> None:
     KWeighting._observe = np.array([out for out, _ in resting])
     KWeighting._driven = driven
     KWeighting._free = np.hstack(powers)
+    KWeighting._frame = powers[_BLOCKS].tolist()
+    exact = (KWeighting._drive, driven, KWeighting._free, KWeighting._observe, KWeighting._through)
+    KWeighting._single = tuple(matrix.astype(np.float32) for matrix in exact)
     KWeighting._ready = True
+
+
+def _advanced(
+    state: tuple[float, float, float, float], w: float, x: float, y: float, z: float
+) -> tuple[float, float, float, float]:
+    """`state` a whole frame later; `w` to `z`: what the frame left behind. In plain numbers: for so few a
+    product of numpy's takes five times as long."""
+    a, b, c, d = state
+    (aw, ax, ay, az), (bw, bx, by, bz), (cw, cx, cy, cz), (dw, dx, dy, dz) = KWeighting._frame
+    return (
+        a * aw + b * bw + c * cw + d * dw + w,
+        a * ax + b * bx + c * cx + d * dx + x,
+        a * ay + b * by + c * cy + d * dy + y,
+        a * az + b * bz + c * cz + d * dz + z,
+    )
 
 
 def lufs(mean_square: float) -> float:
@@ -184,14 +221,16 @@ class Loudness:
 class Leveller:
     """Bring one stream slowly to `target_lufs` (short-term), without pumping.
 
-    Loudness is measured before the gain, over the last 3 s *of speech*; while `speaking` is False both the
-    measurement and the gain stand still. The gain moves at most `rise_db`/`fall_db` per second, stays within
-    `min_gain_db`..`max_gain_db` and runs linearly from one frame to the next, so it cannot click.
-    `enabled=False` returns the frames themselves.
+    Loudness is measured before the gain, over the last 3 s *of speech*, every fifth frame; while `speaking`
+    is False both the measurement and the gain stand still. The gain moves at most `rise_db`/`fall_db` per
+    second, stays within `min_gain_db`..`max_gain_db` and runs linearly from one frame to the next, so it
+    cannot click. `enabled=False` returns the frames themselves.
     """
 
     _SETTLE_FRAMES: Final = 20
     """Speech that must have been heard before the first move: 400 ms, a momentary block."""
+    _BATCH: Final = 5
+    """Frames of speech that are measured together."""
 
     def __init__(
         self,
@@ -209,6 +248,9 @@ class Leveller:
         self._rise = rise_db * FRAME_SECONDS
         self._fall = fall_db * FRAME_SECONDS
         self._filter = KWeighting()
+        self._waiting = np.empty((self._BATCH, FRAME_SAMPLES), dtype=np.float32)
+        """Frames of speech not measured yet, the first `_count` rows."""
+        self._count = 0
         self._squares: deque[float] = deque(maxlen=150)
         self._sum = 0.0
         self._gain_db = 0.0
@@ -224,35 +266,61 @@ class Leveller:
         if not self.enabled:
             return frame
         if speaking:
-            self._measure(self._filter.mean_square(frame))
-        return self._apply(frame, speaking)
-
-    @staticmethod
-    def process_all(levellers: list[Leveller], frames: NDArray[np.float32], speaking: list[bool]) -> None:
-        """`process` of many streams at once, in place: frame n, of shape (n, 960), by leveller n."""
-        rows = [n for n, one in enumerate(levellers) if one.enabled and speaking[n]]
-        if rows:
-            filters = [levellers[n]._filter for n in rows]
-            squares = KWeighting.mean_squares(filters, frames if len(rows) == len(frames) else frames[rows])
-            for n, square in zip(rows, squares, strict=True):
-                levellers[n]._measure(square)
-        for one, frame, speaks in zip(levellers, frames, speaking, strict=True):
-            if one.enabled and (levelled := one._apply(frame, speaks)) is not frame:
-                frame[:] = levelled
-
-    def _apply(self, frame: Frame, speaking: bool) -> Frame:
-        before, after = self._gain, self._next_gain() if speaking else self._gain
+            if self._count == self._BATCH:
+                Leveller._measure([self])
+            self._wait(frame)
+        before, after = self._gains(speaking)
         if before == after:
             return frame if after == 1.0 else frame * np.float32(after)
-        self._gain = after
-        ramped: Frame = frame * (np.float32(before) + np.float32(after - before) * _RAMP)
+        ramped: Frame = frame * ramp(before, after)
         return ramped
 
-    def _measure(self, square: float) -> None:
-        if len(self._squares) == self._squares.maxlen:
-            self._sum -= self._squares[0]
-        self._squares.append(square)
-        self._sum += square
+    @staticmethod
+    def process_all(
+        levellers: list[Leveller],
+        frames: NDArray[np.float32],
+        speaking: list[bool],
+        besides: Leveller | None = None,
+    ) -> None:
+        """`process` of many streams at once, in place: frame n, of shape (n, 960), by leveller n. When one of
+        them measures, all do, and `besides`, whose own frames come by `process`, with them."""
+        if any(one._count == one._BATCH for one in levellers):
+            Leveller._measure(levellers if besides is None else [*levellers, besides])
+        for one, frame, speaks in zip(levellers, frames, speaking, strict=True):
+            if one.enabled and speaks:
+                one._wait(frame)
+        gains = [one._gains(speaks) for one, speaks in zip(levellers, speaking, strict=True)]
+        if any(gain != (1.0, 1.0) for gain in gains):
+            column = np.array(gains)
+            before, change = column[:, :1], column[:, 1:] - column[:, :1]
+            frames *= before.astype(np.float32) + change.astype(np.float32) * _RAMP
+
+    def _wait(self, frame: Frame) -> None:
+        """Keeps a frame until it is measured; there must be room."""
+        self._waiting[self._count] = frame
+        self._count += 1
+
+    @staticmethod
+    def _measure(levellers: list[Leveller]) -> None:
+        """Takes what has waited in all of them into their loudness."""
+        some = [one for one in levellers if one._count]
+        counts = [one._count for one in some]
+        frames = np.concatenate([one._waiting[: one._count] for one in some])
+        squares = iter(KWeighting.mean_squares([one._filter for one in some], counts, frames))
+        for one in some:
+            for square in itertools.islice(squares, one._count):
+                if len(one._squares) == one._squares.maxlen:
+                    one._sum -= one._squares[0]
+                one._squares.append(square)
+                one._sum += square
+            one._count = 0
+
+    def _gains(self, speaking: bool) -> tuple[float, float]:
+        """The gain at the beginning and at the end of the frame that comes now."""
+        before = self._gain
+        if speaking and self.enabled:
+            self._gain = self._next_gain()
+        return before, self._gain
 
     def _next_gain(self) -> float:
         if len(self._squares) < self._SETTLE_FRAMES:
@@ -264,6 +332,12 @@ class Leveller:
         wanted = min(max(self._target - loudness, low), high)
         self._gain_db += min(max(wanted - self._gain_db, -self._fall), self._rise)
         return float(10.0 ** (self._gain_db / 20.0))
+
+
+def ramp(before: float, after: float) -> Samples:
+    """Gain of each sample of a frame that goes from one gain to another, shape (960,)."""
+    curve: Samples = np.float32(before) + np.float32(after - before) * _RAMP
+    return curve
 
 
 _RAMP: Final = (np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES).astype(np.float32)

@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from prometheus_client import Counter
 
+from hustings.bus import subjects
 from hustings.bus.messages import UNDECODABLE, Message, Refusal, encode
 from hustings.errors import Refused, Unavailable
 
@@ -127,7 +128,7 @@ class Bus:
             try:
                 message = decoder.decode(raw.data)
             except UNDECODABLE:
-                _undecodable.labels(subject).inc()
+                _undecodable.labels(subjects.family(subject)).inc()
                 return
             try:
                 result = handler(message)
@@ -151,7 +152,7 @@ class Bus:
                     status=error.status, title=error.title, detail=error.detail, where=error.where
                 )
             except UNDECODABLE as error:
-                _undecodable.labels(subject).inc()
+                _undecodable.labels(subjects.family(subject)).inc()
                 reply = Refusal(status=400, title="Undecodable bus message", detail=str(error))
             except Exception:
                 log.exception("bus server failed", subject=subject)
@@ -183,7 +184,7 @@ class Bus:
         try:
             reply = decoder.decode(raw.data)
         except UNDECODABLE as error:
-            _undecodable.labels(subject).inc()
+            _undecodable.labels(subjects.family(subject)).inc()
             raise Unavailable(f"The answer to {subject} could not be read: {error}") from error
         if isinstance(reply, Refusal) and not issubclass(answer_type, Refusal):
             raise Refused(reply.status, reply.title, reply.detail, reply.where)

@@ -59,6 +59,20 @@ AUDIENCE_SOUND = "v1.audience.sound"
 AUDIENCE_REACTIONS = "v1.audience.counts"
 """Reactions."""
 AUDIENCE_INPUT = "v1.audience.input"
+AUDIENCE_SALT = "v1.audience.salt"
+"""SaltRequest, answered by Salt."""
+# ... and stage -> studio: what was counted (bus/audience_messages.py)
+AUDIENCE_COUNTED = "v1.audience.counted"
+"""Counted."""
+AUDIENCE_HEARD = "v1.audience.heard"
+"""Heard."""
+AUDIENCE_PLAYED = "v1.audience.played"
+"""Played."""
+AUDIENCE_SALT_HELD = "v1.audience.salt.held"
+"""Salt, from who has it, after SaltWanted."""
+# studio -> edges and stage
+AUDIENCE_SALT_WANTED = "v1.audience.salt.wanted"
+"""SaltWanted."""
 
 # studio -> scribe
 JOBS_DUE = "v1.jobs.due"
@@ -77,6 +91,9 @@ RECORDING_WITHHELD = "v1.recording.withheld"
 # every role -> supervisor
 ROLE_METRICS = "v1.role.metrics"
 ROLE_READY = "v1.role.ready"
+# supervisor -> studio
+NODE_HEALTH = "v1.node.health"
+"""NodeHealth."""
 
 
 def media(broadcast_id: str, codec: str) -> str:
@@ -92,3 +109,14 @@ def timed(broadcast_id: str) -> str:
 def returns(session_id: str) -> str:
     """stage -> studio: ReturnPacket, of one speaker's WebSocket."""
     return f"v1.returns.{session_id}"
+
+
+FIXED = frozenset(
+    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)
+)
+"""All subjects that have no identifier in them."""
+
+
+def family(subject: str) -> str:
+    """The subject without its identifier, for the label of a metric: `v1.media.*` for every broadcast's."""
+    return subject if subject in FIXED else f"{'.'.join(subject.split('.')[:2])}.*"

@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hustings import __version__
+from hustings.cli import publish
 from hustings.cli.errors import exit_code
 from hustings.errors import UsageError
 
@@ -339,6 +340,10 @@ def listen(
     show(heard, json, *heard)
 
 
+app.command()(publish.statement)
+app.command()(publish.correct)
+
+
 @app.command()
 def key(
     data: Data = None,
@@ -365,15 +370,15 @@ def verify(
         str,
         typer.Argument(
             metavar="FILE_OR_ADDRESS",
-            help="A room's address, a record.jsonl, a recording's folder, or a clip.json.",
+            help="A room's address, a record.jsonl, a recording's folder, a clip.json, a segment's proof.",
         ),
     ],
     key: Annotated[
         str, typer.Option("--key", metavar="BASE64", help="The server's public key, known from elsewhere.")
     ] = "",
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="The record a recording is to be in.")
-    ] = None,
+        str, typer.Option("--record", metavar="FILE_OR_ADDRESS", help="The record that vouches for it.")
+    ] = "",
     recording: Annotated[
         Path | None, typer.Option("--recording", metavar="DIR", help="The recording a clip is to be of.")
     ] = None,
@@ -406,6 +411,38 @@ def doctor(
     print(as_json(found, __version__) if json else as_text(found, coloured=coloured))
     if not is_well(found):
         raise typer.Exit(1)
+
+
+@app.command()
+def health(data: Data = None, json: Json = False) -> None:
+    """Say how a running server is, what is wrong and what to do, and what happened within the last hour."""
+    from hustings.cli import remote
+    from hustings.cli.health import lines
+
+    with remote.studio_api(data) as api:
+        state = api.health()
+    print(dumps(state) if json else "\n".join(lines(state)))
+    if state["level"] == "wrong":
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="stage|push|join|hls|whep|page", help="What to measure.")],
+    against: Annotated[
+        str, typer.Option("--against", metavar="PEER,...", help="icecast2, nginx, aiortc: beside ours.")
+    ] = "",
+    runs: Annotated[int, typer.Option("--runs", metavar="N", help="Figures are medians of so many.")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Of each run.")] = 4.0,
+    scale: Annotated[
+        float, typer.Option("--scale", metavar="X", help="So much of the whole crowd; 1: all of it.")
+    ] = 1.0,
+    json: Json = False,
+) -> None:
+    """Measure this machine, beside others' servers in the same minute if they are installed."""
+    from hustings.bench.command import run as run_bench
+
+    run_bench(name, against=against, as_json=json, scale=scale, seconds=seconds, runs=runs)
 
 
 @app.command()

@@ -49,9 +49,10 @@ def run_role(role: str, index: int = 0, bus: str | None = None) -> None:
 
         asyncio.run(run_certificates(settings))
     else:
+        from hustings.studio.lateness import watched_loop
         from hustings.studio.main import run_studio
 
-        asyncio.run(run_studio(settings))
+        asyncio.run(run_studio(settings), loop_factory=watched_loop)
 
 
 def main(arguments: list[str]) -> int:

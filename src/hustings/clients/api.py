@@ -87,6 +87,16 @@ class StudioApi:
         """Nothing is written from now on; or it is again."""
         return self._call("POST", f"/api/rooms/{slug}/off-record", {"off": off})
 
+    def publish_statement(self, slug: str, who: str, text: str, **more: Any) -> dict[str, Any]:
+        """A statement in the room's public record, for ever. `more`: link, broadcast, id."""
+        body = {"who": who, "text": text, **more}
+        return self._call("POST", f"/api/rooms/{slug}/statements", body)
+
+    def publish_correction(self, slug: str, was: str, now: str, **more: Any) -> dict[str, Any]:
+        """A correction in the room's public record, for ever. `more`: broadcast, position, entry, id."""
+        body = {"was": was, "now": now, **more}
+        return self._call("POST", f"/api/rooms/{slug}/corrections", body)
+
     def mute(self, slug: str, participant_id: str, muted: bool) -> dict[str, Any]:
         """Server-side mute of one participant."""
         return self._call("POST", f"/api/rooms/{slug}/participants/{participant_id}/mute", {"muted": muted})
@@ -102,6 +112,10 @@ class StudioApi:
             if " ".join(str(account["name"]).casefold().split()) == wanted:
                 return self._call("POST", f"/api/accounts/{account['id']}/reset")
         raise HustingsError(f"There is no account '{name}'.")
+
+    def health(self) -> dict[str, Any]:
+        """How the server is (docs/api.md, The server); texts in English."""
+        return self._call("GET", "/api/operator/health?lang=en&history=false")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self._json(self._send(method, path, body))

@@ -14,6 +14,8 @@ import structlog
 from hustings.addresses import address_key
 from hustings.archive.library import Library
 from hustings.archive.open_store import open_objects
+from hustings.audience.bots import Bots
+from hustings.audience.lanes import Door
 from hustings.bus.messages import (
     CODECS,
     AudienceReport,
@@ -28,8 +30,11 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock
 from hustings.config import Settings
+from hustings.edge.asked import Asked, Known
+from hustings.edge.beacon import beaconed
 from hustings.edge.channel import Channel, Surroundings
-from hustings.edge.counter import HlsAudience, Visitors
+from hustings.edge.counter import Visitors
+from hustings.edge.counting import BroadcastCounting, EdgeCounting
 from hustings.edge.deadlines import Deadlines
 from hustings.edge.gate import Gate, Verdict, descriptor_cap
 from hustings.edge.gatehouse import make_keeper
@@ -46,7 +51,7 @@ from hustings.edge.input_outbox import Outbox
 from hustings.edge.kernel import resident_bytes
 from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
-from hustings.edge.pages import FILES, RoomPages, own_reply
+from hustings.edge.pages import FILES, NAMED, RoomPages, own_reply
 from hustings.edge.protocol import Connection
 from hustings.edge.recorded import FIRST as KEPT
 from hustings.edge.recorded import Recorded
@@ -78,6 +83,7 @@ class Edge:
         clock: Clock,
         call_soon: Callable[[Callable[[], None]], object],
         static: StaticFiles | None = None,
+        bots: Bots | None = None,
         thread_time: Callable[[], float] = time.thread_time,
         resident: Callable[[], int] = resident_bytes,
     ) -> None:
@@ -104,19 +110,18 @@ class Edge:
         self._inputs = Inputs(self.book.get, self.outbox, self.metrics, clock, settings.audience_url)
         self._static = static if static is not None else StaticFiles()
         self._visitors = Visitors()
-        self._hot: dict[bytes, tuple[Resource, HlsAudience]] = {}
+        self._hot: dict[bytes, tuple[Resource, BroadcastCounting]] = {}
+        self.asked = Asked()
+        self.counting = self._counting(settings, bots if bots is not None else Bots())
         self.replay = self._recordings(settings)
         self._recorded = Recorded(settings.data, self.replay, self._pages, self._not_found)
         self._around = Surroundings(
-            bus=bus,
-            clock=clock,
-            metrics=self.metrics,
-            load=self.load,
-            call_soon=call_soon,
+            *(bus, clock, self.metrics, self.load, call_soon),
             window=float(settings.window),
             bitrates={"opus": settings.program_bitrate, "aac": settings.aac_bitrate},
             remember=self._remember,
-            forget=self._hot.clear,
+            forget=self._forget,
+            counting=self.counting,
             sounded=self._sounded,
             replay=self.replay,
             roots=(settings.data, *([Path(settings.record_spare)] if settings.record_spare else [])),
@@ -124,16 +129,16 @@ class Edge:
         self._thread_time = thread_time
         self._resident = resident
         self._sampled = (clock.monotonic(), thread_time())
-        self._written = 0
-        self._late = 0.0
+        self._written, self._late = 0, 0.0
         self._second = -1
         self._date = b""
         self._always = f"Strict-Transport-Security: {HSTS}\r\n".encode() if settings.domain else b""
-        self._measured()
-
-    def _measured(self) -> None:
         self.metrics.connections = lambda: len(self.connections)
         self.metrics.listeners = self._listeners
+
+    def _counting(self, settings: Settings, bots: Bots) -> EdgeCounting:
+        seconds = settings.audience_seconds
+        return EdgeCounting(self.clock, self.metrics, bots=bots, seconds=seconds, visitors=self._visitors.of)
 
     def _recordings(self, settings: Settings) -> Replay:
         """From the data folder, and from the store if there is one."""
@@ -145,6 +150,7 @@ class Edge:
             metrics=self.metrics,
             now=self.clock.monotonic,
             readers=READERS if objects is None else STORE_READERS,
+            counting=self.counting.replays,
         )
 
     def connection(self) -> Connection:
@@ -210,6 +216,7 @@ class Edge:
         at, used = self._sampled
         if now - at >= 1.0:
             self._sample(now, at, used)
+        self.counting.tick(now)
         listeners = self._listeners()
         self.keeper.tick(self.gate.inside, listeners["push"], listeners["stream"])
         for slug in list(self.channels):
@@ -282,12 +289,14 @@ class Edge:
     def leave(self, within: float) -> None:
         """Another process has this door: listeners join it within so many seconds, and hear us meanwhile."""
         self.leaving = True
+        self.asked.forget()  # from now on each reply is its connection's last
         for channel in self.channels.values():
             channel.leave(within)
 
     async def close(self) -> None:
         """Says goodbye to all listeners; new requests get 503."""
         self.draining = True
+        self.asked.forget()
         for channel in list(self.channels.values()):
             await channel.close("draining", self._draining)
         self.replay.close()
@@ -318,9 +327,12 @@ class Edge:
         hot = self._hot.get(request.target)
         if hot is not None:
             # Asked before since the playlists last changed: the crowd's way, without looking again.
-            resource, audience = hot
-            audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
-            connection.reply(resource.reply(request))
+            resource, counting = hot
+            counting.asked(connection, request, resource)
+            answer = resource.reply(request)
+            connection.reply(answer)
+            if not self.leaving:
+                connection.hot = Known(request, answer, resource, counting)
             return
         path = request.path
         if is_page(path) and (refused := self.keeper.refuse("page", request)) is not None:
@@ -330,8 +342,8 @@ class Edge:
             self._room(connection, request, path[3:].split(b"/"))
         elif path == b"/":
             connection.reply(self._page(request, ""))
-        elif path == b"/feed.xml":
-            connection.reply(self._file(request, "@", b"feed.xml"))
+        elif path in (b"/feed.xml", b"/.well-known/hustings-key"):
+            connection.reply(self._file(request, "@", path.rpartition(b"/")[2]))
         elif path.startswith(b"/h/"):
             host, _, name = path[3:].partition(b"/")
             connection.reply(self._file(request, "@" + host.decode("latin-1"), name))
@@ -348,6 +360,10 @@ class Edge:
     def _sent(self, connection: Connection, request: Request) -> Reply | None:
         """What a listener sent; None when there is no such door."""
         parts = request.path.split(b"/")
+        if len(parts) == 4 and parts[1] == b"r" and parts[3] == b"beacon" and self.book.loaded:
+            channel = self.channels.get(parts[2].decode("latin-1"))
+            counting = channel.counting if channel is not None else None
+            return beaconed(counting, request, connection.visitor(request))
         if len(parts) != 4 or parts[1] != b"r" or parts[3] not in DOORS:
             return None
         if not self.book.loaded:
@@ -390,7 +406,8 @@ class Edge:
             return self.keeper.turned_away(request, 503)  # a feed that is there must not be missed for good
         if pages is None:
             return self._not_found(request, "no_page" if slug.startswith("@") else "no_room")
-        reply = pages.page(request, "embed") if name == b"embed" else pages.file(name, request)
+        kind = NAMED.get(name)
+        reply = pages.page(request, kind) if kind is not None else pages.file(name, request)
         return reply if reply is not None else self._not_found(request)
 
     def _room(self, connection: Connection, request: Request, parts: list[bytes]) -> None:
@@ -409,14 +426,15 @@ class Edge:
         elif parts[1:] == [b""]:
             target = (("Location", f"/r/{slug}"), ("Cache-Control", "public, max-age=3600"))
             connection.reply(make_reply(308, "text/plain; charset=utf-8", b"", target))
-        elif len(parts) == 2 and (parts[1] in FILES or parts[1] == b"embed"):
+        elif len(parts) == 2 and (parts[1] in FILES or parts[1] in NAMED):
             connection.reply(self._file(request, slug, parts[1]))
-        elif len(parts) == 2 and parts[1] in DOORS:
+        elif len(parts) == 2 and (parts[1] in DOORS or parts[1] == b"beacon"):
             connection.reply(only_post())
         elif parts[1:] == [b"live"]:
             self._live(connection, request, channel)
         elif len(parts) == 2 and parts[1] in _STREAMS:
             if self._may_listen(connection, request, channel) and channel is not None:
+                self._joined(channel, connection, request, "stream")
                 channel.streams[_STREAMS[parts[1]]].join(connection)
         else:
             connection.reply(self._not_found(request))
@@ -439,9 +457,13 @@ class Edge:
             connection.claimed = visitor
         return True
 
-    def _remember(self, target: bytes, resource: Resource, audience: HlsAudience) -> None:
+    def _forget(self) -> None:
+        self._hot.clear()
+        self.asked.forget()
+
+    def _remember(self, target: bytes, resource: Resource, counting: BroadcastCounting) -> None:
         if len(self._hot) < HOT:
-            self._hot[target] = (resource, audience)
+            self._hot[target] = (resource, counting)
 
     def _live(self, connection: Connection, request: Request, channel: Channel | None) -> None:
         wanted = request.parameters().get("codec", "opus") if request.query else "opus"
@@ -449,7 +471,13 @@ class Edge:
         if codec is None:
             connection.reply(problem(400, "No such codec", "codec is opus or aac."))
         elif self._may_listen(connection, request, channel) and channel is not None:
+            self._joined(channel, connection, request, "push")
             channel.push[codec].join(connection, http10=request.http10)
+
+    @staticmethod
+    def _joined(channel: Channel, connection: Connection, request: Request, door: Door) -> None:
+        if channel.counting is not None and request.method == b"GET":
+            channel.counting.joined(connection, request, door)
 
     def _hls(
         self, connection: Connection, request: Request, channel: Channel | None, path: list[bytes]
@@ -467,5 +495,5 @@ class Edge:
                 return
         if not channel.hls.handle(connection, request, path):
             connection.reply(self._not_found(request))
-        elif path[-1] != b"index.m3u8":
-            channel.audience.saw(self._visitors.of(connection, request), self.clock.monotonic())
+        elif path[-1] != b"index.m3u8" and channel.counting is not None:
+            channel.counting.asked(connection, request, None)

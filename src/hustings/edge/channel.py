@@ -29,6 +29,7 @@ from hustings.bus.messages import (
 from hustings.clock import Clock
 from hustings.edge.assembler import Arrived
 from hustings.edge.counter import TAKEN_WITHIN, HlsAudience
+from hustings.edge.counting import BroadcastCounting, EdgeCounting
 from hustings.edge.going_back import GoingBack
 from hustings.edge.hls import HlsBroadcast
 from hustings.edge.http import Reply, Request, Resource
@@ -64,9 +65,10 @@ class Surroundings:
     call_soon: Callable[[Callable[[], None]], object]
     window: float
     bitrates: dict[Codec, int]
-    remember: Callable[[bytes, Resource, HlsAudience], None]
+    remember: Callable[[bytes, Resource, BroadcastCounting], None]
     """Takes note of what a target is answered with until `forget`."""
     forget: Callable[[], None]
+    counting: EdgeCounting
     sounded: Callable[[Channel], None]
     """The first sound of a room's broadcast is out."""
     replay: Replay | None = None
@@ -84,6 +86,8 @@ class Channel:
         self.broadcast_id = ""
         self.hls: HlsBroadcast | None = None
         self.audience = HlsAudience()
+        self.counting: BroadcastCounting | None = None
+        """Of the broadcast that is on, or was last."""
         self.tracks: dict[Codec, Track] = {}
         self.looked_back = asyncio.Event()
         """Set once it is known what was recorded before this edge began."""
@@ -169,13 +173,15 @@ class Channel:
 
     def _begin(self) -> None:
         around = self._around
+        counting = self.counting = around.counting.open(self.slug, self.broadcast_id, self.audience)
         hls = self.hls = HlsBroadcast(
             self.broadcast_id,
             window=around.window,
             bitrates=around.bitrates,
             now=around.clock.monotonic,
             call_soon=around.call_soon,
-            remember=lambda target, resource: around.remember(target, resource, self.audience),
+            remember=lambda target, resource: around.remember(target, resource, counting),
+            taken=counting.took,
             back=self._back if around.replay is not None else None,
         )
         if around.replay is not None:
@@ -187,7 +193,7 @@ class Channel:
                 codec,
                 bus=around.bus,
                 metrics=around.metrics,
-                deliver=self._deliverer(codec, hls),
+                deliver=self._deliverer(codec, hls, counting),
                 init=self._initialiser(codec, hls),
                 now=around.clock.monotonic,
             )
@@ -213,11 +219,14 @@ class Channel:
         if self.hls is not None and report.broadcast_id == self.broadcast_id:
             self.hls.recording(report.state, report.since, self._around.clock.wall())
 
-    def _deliverer(self, codec: Codec, hls: HlsBroadcast) -> Callable[[list[Arrived]], None]:
-        load, forget = self._around.load, self._around.forget
+    def _deliverer(
+        self, codec: Codec, hls: HlsBroadcast, counting: BroadcastCounting
+    ) -> Callable[[list[Arrived]], None]:
+        load, forget, now = self._around.load, self._around.forget, self._around.clock.monotonic
 
         def deliver(arrived: list[Arrived]) -> None:
             forget()
+            counting.sound.flows(now())
             self.push[codec].chunks(arrived, load.batch)
             self._notice_sound(self.push[codec], arrived)
             self.streams[codec].chunks(arrived)
@@ -270,6 +279,8 @@ class Channel:
             self.hls.finish()
             now = self._around.clock.monotonic()
             self._forget_at, self._look_at = now + KEEP_ENDED, now + LOOK_AGAIN
+        if self.counting is not None:
+            self.counting.end(self._around.clock.monotonic())
         tracks, self.tracks = self.tracks, {}
         for track in tracks.values():
             self._spawn(track.stop())

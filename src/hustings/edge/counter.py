@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import TYPE_CHECKING
 
 from hustings.edge.http import Request
-from hustings.edge.protocol import Connection
+
+if TYPE_CHECKING:
+    from hustings.edge.protocol import Connection
 
 TAKEN_WITHIN = 10.0
 """Seconds within which a push or stream listener must have taken media."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from hustings.clock import Clock
+from hustings.edge.asked import Asked
 from hustings.edge.deadlines import Deadlines
 from hustings.edge.gate import Gate, Verdict
 from hustings.edge.http import Reply, Request
@@ -22,6 +23,12 @@ class FanoutLike(Protocol):
     def resume(self, sink: Connection) -> None: ...
 
 
+class ListenerLike(Protocol):
+    """What a listening connection tells whoever counts."""
+
+    def leave(self, now: float) -> None: ...
+
+
 class Door(Protocol):
     """What a connection needs of the edge it belongs to."""
 
@@ -34,6 +41,7 @@ class Door(Protocol):
     proxies: frozenset[str]
     deadlines: Deadlines
     connections: set[Connection]
+    asked: Asked
 
     def handle(self, connection: Connection, request: Request) -> None:
         """Answers now or later by `connection.reply` or `connection.listen`."""

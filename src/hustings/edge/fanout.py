@@ -48,12 +48,55 @@ class _Slow(NamedTuple):
 
 
 class _Shard:
-    __slots__ = ("done", "mark", "sinks")
+    """Some of the listeners: in `direct` those whose transports hold nothing, in `sinks` the others.
+
+    Each with what writes to it: its socket's send, or its transport's write.
+    """
+
+    __slots__ = ("_pairs", "direct", "done", "mark", "sinks")
 
     def __init__(self, done: int, mark: int) -> None:
+        self.direct: dict[Connection, Callable[[bytes], int]] = {}
         self.sinks: dict[Connection, Callable[[bytes], None]] = {}
         self.done = done
         self.mark = mark
+        self._pairs: list[tuple[Connection, Callable[[bytes], int]]] = []
+        """`direct`, as long as nobody came or left: made once instead of for every batch."""
+
+    def __len__(self) -> int:
+        return len(self.direct) + len(self.sinks)
+
+    def remove(self, sink: Connection) -> None:
+        """`sink` is not written to any more."""
+        self.sinks.pop(sink, None)
+        if self.direct.pop(sink, None) is not None:
+            self._pairs = []
+
+    def write(self, data: bytes) -> None:
+        """To all. A listener whose buffer is full, or who is gone, may be removed within its write."""
+        for sink, write in list(self.sinks.items()):
+            raw = sink.direct
+            if raw is None or sink.transport.get_write_buffer_size():
+                write(data)
+            else:
+                del self.sinks[sink]
+                self.direct[sink] = raw.send
+                self._pairs = []
+        pairs = self._pairs or list(self.direct.items())
+        self._pairs = pairs
+        size = len(data)
+        for sink, send in pairs:
+            try:
+                sent = send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                sink.transport.abort()
+                continue
+            if sent != size:
+                self.remove(sink)
+                self.sinks[sink] = sink.transport.write
+                sink.transport.write(data[sent:])
 
 
 def _done(shard: _Shard) -> int:
@@ -88,7 +131,7 @@ class Fanout:
         self._begun = 0.0
 
     def __len__(self) -> int:
-        return sum(len(shard.sinks) for shard in self._shards) + len(self._slow)
+        return sum(map(len, self._shards)) + len(self._slow)
 
     def delivered(self, now: float, within: float) -> int:
         """Listeners whose buffers have drained in the last `within` seconds."""
@@ -132,13 +175,11 @@ class Fanout:
         shard.mark = self.mark
         # Several at once only when turns are late: then one write for all of them, not one for each.
         data = pending[0] if len(pending) == 1 else b"".join(pending)
-        # A copy: a full buffer takes its listener out of the dictionary within write().
-        writes = list(shard.sinks.values())
         if data:
-            for write in writes:
-                write(data)
-            self._metrics.sent[self._door] += len(data) * len(writes)
-            self._metrics.writes += len(writes)
+            count = len(shard)
+            shard.write(data)
+            self._metrics.sent[self._door] += len(data) * count
+            self._metrics.writes += count
 
     def flush(self) -> None:
         """Brings all shards up to date now."""
@@ -162,8 +203,8 @@ class Fanout:
 
     def _admit(self, sink: Connection) -> None:
         shard = self._shards[-1] if self._shards else None
-        if shard is None or len(shard.sinks) >= SHARD:
-            shard = next((each for each in self._shards if len(each.sinks) < SHARD), None)
+        if shard is None or len(shard) >= SHARD:
+            shard = next((each for each in self._shards if len(each) < SHARD), None)
             if shard is None:
                 shard = _Shard(self._number, self.mark)
                 self._shards.append(shard)
@@ -181,8 +222,8 @@ class Fanout:
         shard = sink.shard
         sink.shard = None
         if isinstance(shard, _Shard):
-            shard.sinks.pop(sink, None)
-            if not shard.sinks and len(self._shards) > 1:
+            shard.remove(sink)
+            if not len(shard) and len(self._shards) > 1:
                 self._shards.remove(shard)
 
     def pause(self, sink: Connection) -> None:
@@ -226,7 +267,8 @@ class Fanout:
         """Sends `last` and closes every listener's connection."""
         self.flush()
         for shard in list(self._shards):
-            for sink in list(shard.sinks):
+            for sink in [*shard.sinks, *shard.direct]:
+                self._dismiss(sink)
                 sink.transport.write(last)
                 sink.transport.close()
         for sink in list(self._slow):

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from hustings.archive.about import About, Edit, Listing, Summary
+from hustings.archive.said import SaidOf
 from hustings.edge.clips import clip_values, refused
 from hustings.edge.http import Headers, Reply, Request, Resource, make_reply
 from hustings.edge.pages import RoomPages
@@ -31,7 +32,7 @@ KEPT: Final = 256
 """Filled pages in memory."""
 _DAY: Final = 86_400
 _MARK: Final = re.compile(
-    rb"\x02([a-z0-9_]{1,24})(?:\|([^\x02\x03]{0,400}))?\x03|\x04([a-z0-9_]{1,24})\x05([^\x04\x06]*)\x06"
+    rb"\x02([a-z0-9_]{1,24})(?:\|([^\x02\x03]{0,400}))?\x03|\x04([a-z0-9_]{1,48})\x05([^\x04\x06]*)\x06"
 )
 
 type Values = Mapping[str, str | Sequence[Mapping[str, str]]]
@@ -49,6 +50,11 @@ def fill(template: bytes, values: Values) -> bytes:
         return value.encode() if value and isinstance(value, str) else match[2] or b""
 
     return _MARK.sub(filled, template)
+
+
+def pieces(template: bytes) -> dict[str, bytes]:
+    """The page's pieces by name, for whoever puts several kinds of them into one place."""
+    return {match[3].decode(): match[4] for match in _MARK.finditer(template) if match[3] is not None}
 
 
 class FilledPages:
@@ -79,9 +85,11 @@ class FilledPages:
             return None
 
         def values(_facts: bytes, lang: str) -> Values:
-            return recording_values(last, lang, of_room.keep_days)
+            return {**recording_values(last, lang, of_room.keep_days), **said_values(said, lang)}
 
-        return self._reply(request, slug, pages, "replay", msgspec.json.encode(of_room), values)
+        said = pages.said.get(last.broadcast, [])
+        facts = msgspec.json.encode((of_room, said))
+        return self._reply(request, slug, pages, "replay", facts, values)
 
     def recording(
         self, connection: Connection, request: Request, slug: str, pages: RoomPages, broadcast: bytes
@@ -90,9 +98,12 @@ class FilledPages:
         days = pages.recordings.keep_days if pages.recordings is not None else None
 
         def values(facts: bytes, lang: str) -> Values:
-            return recording_values(msgspec.json.decode(facts, type=About), lang, days)
+            about = recording_values(msgspec.json.decode(facts, type=About), lang, days)
+            return {**about, **said_values(said, lang)}
 
-        self._fetched(connection, request, slug, pages, "replay", [broadcast, b"about.json"], values)
+        said = pages.said.get(broadcast.decode("latin-1"), [])
+        asked = [broadcast, b"about.json"]
+        self._fetched(connection, request, slug, pages, "replay", asked, values, msgspec.json.encode(said))
 
     def listing(
         self, connection: Connection, request: Request, slug: str, pages: RoomPages, path: list[bytes]
@@ -117,14 +128,16 @@ class FilledPages:
         kind: str,
         asked: list[bytes],
         values: Callable[[bytes, str], Values],
+        more: bytes = b"",
     ) -> None:
-        """Answers with the page of what the disk says at `asked`."""
+        """Answers with the page of what the disk says at `asked`; `more`: what else it is made of."""
 
         def show(found: Found) -> None:
             if connection.closed:
                 return
             if isinstance(found, Resource):
-                reply = self._reply(request, slug, pages, kind, found.body, values, b"/".join(asked))
+                facts, place = found.body, b"/".join(asked)
+                reply = self._reply(request, slug, pages, kind, facts, values, place, more)
                 connection.reply(reply if reply is not None else self._absent(request))
             elif isinstance(found, Reply) and found.status == 409 and kind == "replay":
                 connection.reply(_to_the_room(slug))
@@ -157,6 +170,7 @@ class FilledPages:
         facts: bytes,
         values: Callable[[bytes, str], Values],
         asked: bytes = b"",
+        more: bytes = b"",
     ) -> Reply | None:
         template = pages.template(kind, request)
         if template is None:
@@ -165,12 +179,12 @@ class FilledPages:
         lang = _language(headers)
         key = (slug, b"/".join((kind.encode(), lang.encode(), asked)))
         known = self._made.get(key)
-        if known is not None and known[0] is body and known[1] == facts:
+        if known is not None and known[0] is body and known[1] == facts + more:
             self._made.move_to_end(key)
             return known[2].reply(request)
         filled = fill(body, values(facts, lang))
         page = Resource("text/html; charset=utf-8", filled, headers, compress=True)
-        self._made[key] = (body, facts, page)
+        self._made[key] = (body, facts + more, page)
         while len(self._made) > KEPT:
             self._made.popitem(last=False)
         return page.reply(request)
@@ -229,6 +243,30 @@ def _edited(edit: Edit | None, lang: str) -> Values:
         "edited_gains": [{"n": str(edit.gains)}] if edit.gains else [],
         "edited_without": [] if edit.take_down else left_out,
         "edited_take_down": left_out if edit.take_down else [],
+    }
+
+
+def said_values(said: Sequence[SaidOf], lang: str) -> Values:
+    """Statements and corrections on a recording, oldest first."""
+
+    def row(one: SaidOf) -> dict[str, str]:
+        at = f" · {position(one.position)}" if one.position is not None else ""
+        return {
+            "at": html.escape(one.at),
+            "day": date(one.at, lang),
+            "place": at,
+            "who": html.escape(one.who),
+            "text": html.escape(one.text),
+            "link": html.escape(one.link),
+            "no_link": "" if one.link else "hidden",
+            "was": html.escape(one.was),
+            "now": html.escape(one.now),
+        }
+
+    return {
+        "statements": [row(one) for one in said if one.kind == "statement"],
+        "corrections": [row(one) for one in said if one.kind == "correction"],
+        "no_said": "" if said else "hidden",
     }
 
 

@@ -35,6 +35,7 @@ RELEASE = 256
 OLD = 4
 """Segments: what is as far from the newest is looked for in the recording if it is off the record."""
 JOINED = 96
+CHUNK_SECONDS = 0.2
 """Joined parts and segments kept per rendition; others are joined again."""
 
 _MINUTE_CACHE: Headers = (("Cache-Control", "public, max-age=2"), *ANY_ORIGIN)
@@ -47,6 +48,8 @@ _PRIVATE_CACHE: Headers = (("Cache-Control", "no-store"), *ANY_ORIGIN)
 """Of what is off the record: to be heard now, not to be kept by anybody."""
 _UNNAMED_CACHE: Headers = (("Cache-Control", "no-cache"), *ANY_ORIGIN)
 
+type Taken = Callable[[Connection, Request, float], None]
+"""Told of so many seconds of sound that go out."""
 type Answer = Callable[[], Resource | Reply | None]
 """What is asked for, a refusal, or None as long as it has to wait."""
 
@@ -67,7 +70,9 @@ class Waiting:
         now: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
         remember: Callable[[bytes, Resource], None],
+        taken: Taken,
     ) -> None:
+        self._taken = taken
         self._now = now
         self._remember = remember
         self._call_soon = call_soon
@@ -81,13 +86,15 @@ class Waiting:
         """Replies now if it can be, else as soon as it can."""
         found = answer()
         if found is not None:
-            connection.reply(self._reply(found, request))
+            connection.reply(self._reply(found, connection, request))
         else:
             self._waiters.append(_Waiter(connection, request, answer, self._now() + BLOCK_FOR))
 
-    def _reply(self, found: Resource | Reply, request: Request) -> Reply:
+    def _reply(self, found: Resource | Reply, connection: Connection, request: Request) -> Reply:
         if isinstance(found, Reply):
             return found
+        if found.seconds:
+            self._taken(connection, request, found.seconds)
         self._remember(request.target, found)
         return found.reply(request)
 
@@ -101,14 +108,19 @@ class Waiting:
 
     def _release(self) -> None:
         some, self._ready = self._ready[:RELEASE], self._ready[RELEASE:]
+        same: dict[bytes, Resource | Reply | None] = {}
         for waiter in some:
             if waiter.connection.closed:
                 continue
-            found = waiter.answer()
+            target = waiter.request.target
+            if target in same:
+                found = same[target]  # most wait for one and the same part
+            else:
+                found = same[target] = waiter.answer()
             if found is None:
                 self._waiters.append(waiter)
             else:
-                waiter.connection.reply(self._reply(found, waiter.request))
+                waiter.connection.reply(self._reply(found, waiter.connection, waiter.request))
         if self._ready:
             self._call_soon(self._release)
 
@@ -245,7 +257,9 @@ class Rendition:
             if self.is_private(number):
                 cache = _PRIVATE_CACHE
             tag = f"{self._broadcast_id}-{self.codec}-{number}.{part}"
-            found = self._joined[key] = Resource(MEDIA_TYPE, data, cache, etag=tag)
+            found = self._joined[key] = Resource(
+                MEDIA_TYPE, data, cache, etag=tag, seconds=(last - first + 1) * CHUNK_SECONDS
+            )
             if len(self._joined) > JOINED:
                 self._joined.popitem(last=False)
         return found
@@ -264,14 +278,16 @@ class HlsBroadcast:
         call_soon: Callable[[Callable[[], None]], object],
         remember: Callable[[bytes, Resource], None] = lambda target, resource: None,
         back: Back | None = None,
+        taken: Taken = lambda connection, request, seconds: None,
     ) -> None:
+        self._taken = taken
         self.broadcast_id = broadcast_id
         self.kept = Kept()
         self.renditions: dict[Codec, Rendition] = {
             codec: Rendition(broadcast_id, codec, window=window, kept=self.kept) for codec in CODECS
         }
         self._back = back
-        self.waiting = Waiting(now=now, call_soon=call_soon, remember=remember)
+        self.waiting = Waiting(now=now, call_soon=call_soon, remember=remember, taken=taken)
         self._bitrates = bitrates
         self._index: Resource | None = None
         self._index_peaks: list[int] = []
@@ -406,6 +422,7 @@ class HlsBroadcast:
             return False
         wanted = (int(number), int(part) if part else -1)
         if self._back is not None and not part and (span := rendition.in_recording(wanted[0])) is not None:
+            self._taken(connection, request, TARGET_DURATION)
             self._back(connection, request, rendition.codec, wanted[0], span)
             return True
         if part and rendition.is_old(wanted[0]) and rendition.is_private(wanted[0]):

@@ -86,13 +86,22 @@ class Request:
 class Reply:
     """A response. `head` ends after its last header line; the connection adds Date and Connection."""
 
-    __slots__ = ("body", "close", "head", "status")
+    __slots__ = ("_date", "_whole", "body", "close", "head", "status")
 
     def __init__(self, status: int, head: bytes, body: bytes, *, close: bool = False) -> None:
         self.status = status
         self.head = head
         self.body = body
         self.close = close
+        self._date: bytes | None = None
+        self._whole = b""
+
+    def whole(self, date: bytes) -> bytes:
+        """All of it, for a connection that stays open; put together once for all in one second."""
+        if self._date is not date:
+            self._date = date
+            self._whole = b"".join((self.head, date, b"\r\n", self.body))
+        return self._whole
 
 
 def make_head(status: int, headers: Headers, length: int | None) -> bytes:
@@ -140,7 +149,9 @@ def retry_after(low: int, high: int) -> Headers:
 class Resource:
     """One representation and its replies. Immutable; made again when the content changes."""
 
-    __slots__ = ("_gzip", "_headers", "_identity", "_level", "body", "compress", "content_type", "etag")
+    __slots__ = (
+        "_gzip", "_headers", "_identity", "_level", "body", "compress", "content_type", "etag", "seconds",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -151,8 +162,11 @@ class Resource:
         compress: bool = False,
         etag: str = "",
         level: int = 5,
+        seconds: float = 0.0,
     ) -> None:
-        """`level`: of gzip; what is packed once and served for long may cost more."""
+        """`level`: of gzip; what is packed once and served for long may cost more. `seconds`: of sound, for
+        whoever counts what was listened to."""
+        self.seconds = seconds
         self._level = level
         self.content_type = content_type
         self.body = body

@@ -18,7 +18,9 @@ from hustings.bus import subjects
 from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWithheld
 from hustings.clock import SystemClock
 from hustings.config import Settings
+from hustings.counted_apart import read_bots
 from hustings.edge.app import TICK, Edge
+from hustings.edge.counting_bus import CountingBus
 from hustings.edge.rooms import RoomSync
 from hustings.edge.tls import Pipes, TlsConnection
 from hustings.role import RoleRuntime, role_runtime
@@ -55,6 +57,7 @@ async def run_edge(settings: Settings, index: int) -> None:
             bus=runtime.bus,
             clock=SystemClock(),
             call_soon=asyncio.get_running_loop().call_soon,
+            bots=read_bots(settings),
         )
         tls = server_tls(settings, edge.clock)
         edge.metrics.register(REGISTRY)
@@ -77,8 +80,10 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
     await runtime.bus.subscribe(subjects.RECORDING_REPORT, RecordingReport, edge.recording_reported)
     await runtime.bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, edge.recording_gone)
     await runtime.bus.subscribe(subjects.RECORDING_WITHHELD, RecordingWithheld, edge.recording_gone)
+    counting = CountingBus(runtime.bus, edge.counting)
     tasks = [
         asyncio.create_task(sync.run()),
+        asyncio.create_task(counting.run()),
         asyncio.create_task(_tick(edge)),
         asyncio.create_task(_report(edge, runtime)),
         asyncio.create_task(edge.outbox.run()),
@@ -102,6 +107,7 @@ async def _serve(edge: Edge, settings: Settings, runtime: RoleRuntime, tls: Serv
         if handed_over.is_set():
             await _leave(edge, runtime)
         await _drain(edge)
+        await counting.report()
     finally:
         for task in tasks:
             task.cancel()

@@ -6,10 +6,13 @@ from typing import Final
 
 from hustings.edge.http import ANY_ORIGIN, Reply, Request, make_head, problem
 from hustings.edge.input import DOORS
-from hustings.edge.pages import FILES
+from hustings.edge.pages import FILES, NAMED
 
 _BELOW: Final = frozenset(
-    {b"embed", b"live", b"hls", b"replay", b"recordings", b"clip", b"stream.ogg", b"stream.aac", *FILES}
+    {
+        *(b"live", b"hls", b"replay", b"recordings", b"clip", b"record", b"record.jsonl"),
+        *(b"stream.ogg", b"stream.aac", *NAMED, *FILES),
+    }
 )
 """What can be asked for below a room's address."""
 
@@ -21,7 +24,7 @@ def is_page(path: bytes) -> bool:
     parts = path.split(b"/")
     if len(parts) < 3 or parts[1] != b"r":
         return False
-    if len(parts) == 3 or parts[3] in (b"embed", b"recordings", b"clip"):
+    if len(parts) == 3 or parts[3] in (b"recordings", b"clip", b"record", *NAMED):
         return True
     return parts[3] == b"replay" and len(parts) <= 6 and parts[-1] == b""
 

@@ -26,6 +26,8 @@
 | hustings_edge_level | - | what is given up under load now, 0 to 4 (shedding.py) |
 | hustings_edge_shed_total | kind: input, join, page | refused for that level or for want of places |
 | hustings_edge_places | bound: descriptors, memory, cpu | listeners it can hold by each bound |
+| hustings_edge_audience_dropped_total | what (`AUDIENCE_DROPPED`) | not in the audience figures |
+| hustings_edge_audience_sessions | - | endless responses that are looked at for the audience figures |
 | hustings_edge_places_free | - | how many more it would let in, by the bound that binds |
 | hustings_edge_lobby_waiting | door: join, page | how many wait their turn, about |
 | hustings_edge_lobby_total | outcome (`LOBBY`) | what became of those who asked while there was a lobby |
@@ -63,6 +65,10 @@ LOBBY = ("new", "kept", "let_in", "invited", "returned", "tested", "failed", "fo
 effort test, or wrongly; with a place nobody here has given, an old one, one used too often."""
 
 
+AUDIENCE_DROPPED = ("session", "stretch", "unkeyed", "hls", "replay")
+"""Listeners beyond the bound, parts of their time, listeners without the salt, of HLS, of recordings."""
+
+
 class Metrics:
     """All counters of one edge process; also a Prometheus collector."""
 
@@ -94,6 +100,8 @@ class Metrics:
         self.places: dict[str, float] = {}
         self.places_free = 0
         self.waiting: Callable[[], dict[str, int]] = dict
+        self.audience_dropped: Callable[[], dict[str, int]] = dict
+        self.audience_sessions: Callable[[], int] = int
         self.cpu_share = 0.0
         self.lag = 0.0
         self.connections: Callable[[], int] = int
@@ -113,6 +121,7 @@ class Metrics:
             ("replay_reads", "Reads of recordings from the disk.", "outcome", self.replay_reads),
             ("sent_bytes", "Bytes handed to listeners' transports.", "door", self.sent),
             ("inputs", "What listeners sent and was taken.", "kind", self.inputs),
+            ("audience_dropped", "Not in the audience figures.", "what", self.audience_dropped()),
             ("inputs_dropped", "Taken inputs that the studio did not take.", "reason", self.inputs_dropped),
             ("shed", "Refused under load.", "kind", self.shed),
             ("lobby", "Who asked while there was a lobby.", "outcome", self.lobby),
@@ -143,6 +152,7 @@ class Metrics:
                 gauge.add_metric([key], number)
             yield gauge
         for name, text, level in (
+            ("audience_sessions", "Listeners looked at.", float(self.audience_sessions())),
             ("connections", "Connections open now.", float(self.connections())),
             ("replay_sending", "Long files of recordings going out now.", float(self.replay_sending())),
             ("store_failing", "1 while the store of recordings fails.", float(self.store_failing())),

@@ -8,10 +8,12 @@ from __future__ import annotations
 import html
 import random
 import re
+from typing import Final
 
 import msgspec
 
 from hustings.archive.about import OfRoom
+from hustings.archive.said import OfBroadcasts, SaidOf
 from hustings.bus.messages import UNDECODABLE, Page, RoomPublic
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply
 
@@ -135,17 +137,21 @@ FILES: dict[bytes, tuple[str, bool, Headers]] = {
     b"start.json": ("application/json", True, (*_STATE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     # Its address has the content's hash in it.
     b"hold.m4a": ("audio/mp4", False, (("Cache-Control", "public, max-age=86400"), *ANY_ORIGIN, *_NO_PAGE)),
+    b"audience.json": ("application/json", True, (*_PAGE_CACHE[:1], *ANY_ORIGIN, *_NO_PAGE)),
     b"questions.json": ("application/json", True, (*_PAGE_CACHE[:1], *ANY_ORIGIN, *_NO_PAGE)),
     b"oembed.json": ("application/json", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"calendar.ics": ("text/calendar; charset=utf-8", True, (*_FILE_CACHE, *_NO_PAGE)),
     b"feed.xml": ("application/rss+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"feed.atom": ("application/atom+xml; charset=utf-8", True, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
+    b"hustings-key": ("application/json", False, (*_FILE_CACHE, *ANY_ORIGIN, *_NO_PAGE)),
     b"qr.svg": ("image/svg+xml", True, (*_FILE_CACHE, *_NO_PAGE)),
     # Its address has the content's hash in it.
     b"cover.webp": ("image/webp", False, (("Cache-Control", "public, max-age=86400"), *_NO_PAGE)),
 }
 """Names below a room's address that the studio may fill: content type, whether to compress, headers."""
-_PAGES = ("page", "embed")
+_PAGES = ("page", "embed", "audience")
+NAMED: Final = {b"embed": "embed", b"audience": "audience"}
+"""Pages below a room's address, by the name they are asked for."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,260}")
 
 
@@ -158,6 +164,8 @@ class RoomPages:
         self._made: dict[str, Resource] = {}
         self.recordings = _recordings(room)
         """What the studio lets us say of the room's recordings; None: there are none."""
+        self.said = _said(room)
+        """Statements and corrections, by broadcast."""
         same_policy = before is not None and before._studio == self._studio
         for key, page in room.pages.items():
             if (
@@ -183,7 +191,7 @@ class RoomPages:
         return Resource(content_type, page.body, headers, compress=compress)
 
     def page(self, request: Request, kind: str = "page") -> Reply | None:
-        """The room's page in the visitor's language, else in any there is. `kind`: "page" or "embed"."""
+        """The room's page in the visitor's language, else in any there is. `kind`: "page", one of NAMED."""
         lang = page_language(request)
         for key in (f"{kind}.{lang}", f"{kind}.en", *self._made):
             if key.startswith(f"{kind}.") and key in self._made:
@@ -215,6 +223,14 @@ def _recordings(room: RoomPublic) -> OfRoom | None:
         return msgspec.json.decode(page.body, type=OfRoom) if page is not None else None
     except UNDECODABLE:
         return None
+
+
+def _said(room: RoomPublic) -> dict[str, list[SaidOf]]:
+    page = room.pages.get("published.json")
+    try:
+        return msgspec.json.decode(page.body, type=OfBroadcasts).broadcasts if page is not None else {}
+    except UNDECODABLE:
+        return {}
 
 
 def _studio_origin(room: RoomPublic) -> str:

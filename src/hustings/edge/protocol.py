@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from collections import deque
 from typing import cast
 
@@ -17,7 +18,9 @@ import httptools
 import structlog
 
 from hustings.addresses import address_key
-from hustings.edge.door import Door, FanoutLike
+from hustings.edge.asked import Known, answer_again
+from hustings.edge.direct import direct_socket, write_now
+from hustings.edge.door import Door, FanoutLike, ListenerLike
 from hustings.edge.gate import Verdict
 from hustings.edge.http import Reply, Request, problem
 from hustings.edge.kernel import end_by_reset, unsent
@@ -81,8 +84,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body", "_burst", "_content", "_fed", "_head", "_headers", "_held", "_in_body", "_lingering",
         "_parser", "_paused", "_queue", "_request", "_since", "_url", "_verdict", "address",
-        "audience_key", "claimed", "closed", "deadline", "door", "fanout", "proxied", "shard",
-        "skips", "skips_since", "transport",
+        "audience_key", "claimed", "closed", "deadline", "direct", "door", "fanout", "hot", "listener",
+        "proxied", "shard", "skips", "skips_since", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -102,6 +105,12 @@ class Connection(asyncio.Protocol):
         self._held = 0
         """Bytes of replies that the client had not taken at the last look."""
         self.fanout: FanoutLike | None = None
+        self.listener: ListenerLike | None = None
+        """Who is counted for this endless response."""
+        self.direct: socket.socket | None = None
+        """For what is written often; see direct.py."""
+        self.hot: Known | None = None
+        """The last request and its answer, if it was asked before since the playlists last changed."""
         self.shard: object = None
         self.skips = 0
         self.skips_since = 0.0
@@ -150,6 +159,12 @@ class Connection(asyncio.Protocol):
         self.door.connections.discard(self)
         if self.fanout is not None:
             self.fanout.leave(self)
+        if self.listener is not None:
+            self.listener.leave(self.door.clock.monotonic())
+            self.listener = None
+        if self.direct is not None:
+            self.direct.detach()
+            self.direct = None
         self._parser = None
         self._queue = None
 
@@ -166,8 +181,17 @@ class Connection(asyncio.Protocol):
             if self._fed > CHATTER_CAP:
                 self.abort("protocol")
             return
+        at_start = (
+            self._request is None
+            and not (self._fed or self._paused or self._queue)
+            and self._verdict is Verdict.WELCOME
+        )
+        if at_start and (known := self.door.asked.known.get(data)) is not None:
+            answer_again(self, known)
+            return
         self._fed += len(data)
         self._burst = 0
+        self.hot = None
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -181,6 +205,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._fed:
                 self._incomplete()
+            elif at_start and self._burst == 1:
+                self.door.asked.learn(data, self.hot)
 
     def pause_writing(self) -> None:
         if self.fanout is not None:
@@ -188,7 +214,7 @@ class Connection(asyncio.Protocol):
             return
         # The client does not read: take no more requests until it does.
         self._paused = True
-        self._owes()
+        self.owes(self.door.clock.monotonic())
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -197,7 +223,7 @@ class Connection(asyncio.Protocol):
             return
         if self._paused:
             self._paused = False
-            self._owes()
+            self.owes(self.door.clock.monotonic())
             if not self.transport.is_closing():
                 self.transport.resume_reading()
                 self._next()
@@ -316,32 +342,29 @@ class Connection(asyncio.Protocol):
         replies = door.metrics.replies
         replies[reply.status] = replies.get(reply.status, 0) + 1
         last = reply.close or not request.keep_alive or self._parser is None or door.draining or door.leaving
-        if last:
-            head = reply.head + door.date() + b"Connection: close\r\n\r\n"
-        elif request.http10:
-            head = reply.head + door.date() + b"Connection: keep-alive\r\n\r\n"
-        else:
-            head = reply.head + door.date() + b"\r\n"
+        date = door.date()
         transport = self.transport
-        if request.method == b"HEAD":
-            transport.write(head)
-        elif len(reply.body) < WRITE_AT_ONCE:
-            transport.write(head + reply.body)
+        if not last and not request.http10 and request.method != b"HEAD" and len(reply.body) < WRITE_AT_ONCE:
+            write_now(self, reply.whole(date))
         else:
-            transport.write(head)
-            transport.write(reply.body)
+            own = (
+                b"Connection: close\r\n" if last else b"Connection: keep-alive\r\n" if request.http10 else b""
+            )
+            transport.write(b"".join((reply.head, date, own, b"\r\n")))
+            if request.method != b"HEAD":
+                transport.write(reply.body)
         if last:
             self._parser = None
             self._finish()
             return
         if not self._paused:
-            self._owes()
+            self.owes(self.door.clock.monotonic())
         if self._queue:
             self._next()
 
-    def _owes(self) -> None:
+    def owes(self, now: float) -> None:
         """A reply is out: whether it is taken is looked at soon."""
-        self._since = self.door.clock.monotonic()
+        self._since = now
         self.deadline = self._since + PROGRESS
         self._held = 0
 
@@ -375,6 +398,7 @@ class Connection(asyncio.Protocol):
             self._finish()
             return False
         self.fanout = fanout
+        self.direct = self.direct or direct_socket(self.transport)
         return True
 
     def fail(self, reply: Reply, reason: str = "") -> None:

@@ -3,6 +3,7 @@ address; the answers are made in replay.py, filled.py and record.py."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,11 @@ from hustings.edge.record import RecordDoor
 from hustings.edge.replay import Replay
 from hustings.ids import is_broadcast_id
 
-FIRST: Final = (b"replay", b"clip", b"recordings", b"record.jsonl")
+FIRST: Final = (b"replay", b"clip", b"recordings", b"record.jsonl", b"record")
 """What follows /r/{slug}/ in these addresses."""
+SERVER: Final = "@"
+"""Where pages are that all rooms have together."""
+_NUMBER: Final = re.compile(rb"(?:0|[1-9][0-9]{0,8})?")
 
 
 class Recorded:
@@ -41,6 +45,8 @@ class Recorded:
         match path:
             case [b"record.jsonl"]:
                 self._log(connection, request, slug, pages)
+            case [b"record", *rest]:
+                self._told(connection, request, slug, rest)
             case [b"replay", *rest]:
                 self._play(connection, request, slug, rest)
             case [b"clip" | b"recordings", *_] if pages is not None:
@@ -55,6 +61,21 @@ class Recorded:
         else:
             detail = "The room's record has not been received from the studio yet."
             connection.reply(problem(503, "Not here yet", detail, retry_after(2, 8)))
+
+    def _told(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
+        """/r/{slug}/record: the page for readers."""
+        pages, server = self._pages.get(slug), self._pages.get(SERVER)
+        template = server.template("record", request) if server is not None else None
+        head = pages.source("record.head") if pages is not None else None
+        number = path[0] if path else b""
+        if len(path) > 1 or _NUMBER.fullmatch(number) is None:
+            connection.reply(self._absent(request))
+        elif head is None or template is None:
+            detail = "The room's record has not been received from the studio yet."
+            connection.reply(problem(503, "Not here yet", detail, retry_after(2, 8)))
+        else:
+            before = int(number) if number else None
+            self._record.page(connection, request, slug, head, template, before)
 
     def _play(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
         """/r/{slug}/replay/..., {broadcast}/...: a recording's page, or what it plays."""

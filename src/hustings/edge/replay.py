@@ -33,16 +33,18 @@ from hustings.archive.made import (
     read_made,
 )
 from hustings.archive.playlist import index_playlist, media_playlist, silence
+from hustings.archive.proofs import Proofs
 from hustings.archive.tombstone import TOMBSTONE_NAME, encode_tombstone
 from hustings.archive.virtual import MAX_INIT_BYTES, VirtualFile, plain_file, program_m4a, program_opus
 from hustings.archive.withheld import Withheld
-from hustings.cmaf.timeline import CODECS, Codec
+from hustings.cmaf.timeline import CODECS, SAMPLE_RATE, Codec
 from hustings.edge.clips import found_clip, refused
 from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, problem, retry_after
 from hustings.edge.metrics import Metrics
 from hustings.edge.pages import own_reply
 from hustings.edge.past import PastOf, past_of
 from hustings.edge.protocol import Connection
+from hustings.edge.replay_counting import ReplayCounting
 from hustings.edge.replay_sender import LongFile, Senders, unreadable
 from hustings.errors import Corrupt
 from hustings.ids import is_broadcast_id
@@ -66,6 +68,7 @@ _KNOWN: Final = re.compile(
     rb"(?:index\.m3u8|(?:opus|aac)\.m3u8|(?:opus|aac)/(?:init\.mp4|(?:silence-)?[0-9]{1,12}\.m4s)"
     rb"|program\.(?:m4a|opus)|tracks/[A-Za-z0-9_-]{1,64}(?:\.[0-9]{1,6}){1,2}\.opus|made/[a-z]{1,16}\.[a-z0-9]{1,8}"
     rb"|clip/[0-9]{1,9}-[0-9]{1,9}\.(?:m4a|opus|json)"
+    rb"|proof/(?:opus|aac)/[0-9]{1,12}\.json"
     rb"|everything\.zip|(?:about|peaks|timeline|downloads|deleted)\.json)"
     rb"|recordings(?:/[0-9]{8}T[0-9]{6}-[0-9a-f]{6})?\.json"
 )
@@ -117,7 +120,9 @@ class Replay:
         now: Callable[[], float],
         executor: Executor | None = None,
         readers: int = READERS,
+        counting: ReplayCounting | None = None,
     ) -> None:
+        self._counting = counting
         self._library = library
         self._room_recordings = RoomRecordings(library)
         self._metrics = metrics
@@ -129,13 +134,15 @@ class Replay:
         self._round = 0
         """How often something was forgotten: what was read before that is not kept."""
         self._waiting: dict[tuple[str, bytes], list[Callable[[Found], None]]] = {}
-        self._senders = Senders(metrics=metrics, now=now, run=self._run)
+        self._senders = Senders(metrics=metrics, now=now, run=self._run, counting=counting)
 
     def handle(self, connection: Connection, request: Request, slug: str, path: list[bytes]) -> None:
         """Answers `path` below /r/{slug}/replay/, now or when it is read."""
 
         def answer(found: Found) -> None:
             if not connection.closed:
+                if self._counting is not None and isinstance(found, Resource):
+                    self._counting.segment(connection, request, slug, b"/".join(path))
                 self.reply(connection, request, found)
 
         self.fetch(slug, path, answer)
@@ -354,6 +361,8 @@ def _find(recorded: Recorded, names: list[str], *, named: bool) -> Found | None:
             return _track(recorded, f"tracks/{name}", named=named)
         case ["made", name]:
             return _made(recorded, name, named=named)
+        case ["proof", codec, name]:
+            return _proof(recorded, codec, int(name.removesuffix(".json")), text)
         case [codec, name] if codec in CODECS:
             return _media(recorded, codec, name, named=named)
     return None
@@ -385,7 +394,9 @@ def _media(recorded: Recorded, codec: Codec, name: str, *, named: bool) -> Resou
     return Resource(MEDIA_TYPE, data, headers, etag=entry.segment.sha256[:24])
 
 
-def _long(recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named: bool) -> LongFile:
+def _long(
+    recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named: bool, counts: bool = True
+) -> LongFile:
     last = name.rpartition("/")[2]
     headers: Headers = (
         *(_LASTING if named else _SHORT),
@@ -396,7 +407,11 @@ def _long(recorded: Recorded, name: str, kind: str, file: VirtualFile, *, named:
         ),
     )
     tag = f"{recorded.tag}-{file.size:x}"
-    return LongFile(kind, file, headers, etag=tag, recording=recorded.index.broadcast)
+    index = recorded.index
+    seconds = index.duration / SAMPLE_RATE if counts else 0.0
+    return LongFile(
+        kind, file, headers, etag=tag, recording=index.broadcast, slug=index.slug, seconds=seconds
+    )
 
 
 def _program(recorded: Recorded, name: str, *, named: bool) -> Found:
@@ -412,7 +427,7 @@ def _track(recorded: Recorded, name: str, *, named: bool) -> Found | None:
     if not any(track.file == name for track in recorded.index.tracks):
         return None
     file = plain_file(recorded.files, name)
-    return _long(recorded, name, "audio/ogg; codecs=opus", file, named=named)
+    return _long(recorded, name, "audio/ogg; codecs=opus", file, named=named, counts=False)
 
 
 def _made(recorded: Recorded, name: str, *, named: bool) -> Found | None:
@@ -427,6 +442,16 @@ def _made(recorded: Recorded, name: str, *, named: bool) -> Found | None:
             file = plain_file(recorded.files, f"made/{name}")
             return _long(recorded, name, MADE_TYPES[kind], file, named=named)
     return None
+
+
+def _proof(recorded: Recorded, codec: str, number: int, headers: Headers) -> Found | None:
+    """That a segment is of this recording (docs/record.md, Proofs)."""
+    if not recorded.over:
+        return _not_over("until then nobody has signed for its segments.")
+    found = Proofs(recorded.index, codec).whole(number) if codec in recorded.index.codecs else None
+    if found is None:
+        return None
+    return Resource("application/json", json.dumps(found).encode(), headers, compress=True)
 
 
 def _everything(recorded: Recorded) -> Found:

@@ -13,6 +13,7 @@ from hustings.archive.virtual import VirtualFile
 from hustings.edge.http import Headers, Reply, Request, byte_range, make_head, problem, retry_after
 from hustings.edge.metrics import Metrics
 from hustings.edge.protocol import Connection
+from hustings.edge.replay_counting import ReplayCounting
 
 PIECE: Final = 128 * 1024
 """Bytes read at once. What is no longer goes out as an ordinary reply."""
@@ -40,13 +41,24 @@ class Run(Protocol):
 
 
 class LongFile:
-    """One representation, its bytes on the disk. `recording`: the broadcast it is of."""
+    """One representation, its bytes on the disk. `recording`: the broadcast it is of, in room `slug`;
+    `seconds`: how much of its sound this is, 0 for what is not counted as listening."""
 
     def __init__(
-        self, content_type: str, file: VirtualFile, headers: Headers, *, etag: str, recording: str = ""
+        self,
+        content_type: str,
+        file: VirtualFile,
+        headers: Headers,
+        *,
+        etag: str,
+        recording: str = "",
+        slug: str = "",
+        seconds: float = 0.0,
     ) -> None:
         self.file = file
         self.recording = recording
+        self.slug = slug
+        self.seconds = seconds
         self._etag = f'"{etag}"'
         self._headers: Headers = (
             ("Content-Type", content_type),
@@ -98,7 +110,15 @@ class LongFile:
 class Senders:
     """All long replies of an edge."""
 
-    def __init__(self, *, metrics: Metrics, now: Callable[[], float], run: Run) -> None:
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        now: Callable[[], float],
+        run: Run,
+        counting: ReplayCounting | None = None,
+    ) -> None:
+        self._counting = counting
         self._metrics = metrics
         self._now = now
         self._run = run
@@ -113,23 +133,32 @@ class Senders:
             return
         head, first, end = answer
         if end - first <= PIECE:
-            self._short(connection, file, head, first, end)
+            self._short(connection, request, file, head, first, end)
         elif len(self._open) >= SENDERS:
             self._metrics.replay_reads["refused"] += 1
             detail = "Many recordings are being downloaded from this server; try again."
             connection.reply(problem(503, "Busy", detail, retry_after(5, 20)))
         else:
-            sender = _Sender(self, connection, file, first, end)
+            sender = _Sender(self, connection, request, file, first, end)
             self._open.add(sender)
             sender.begin(head)
 
-    def _short(self, connection: Connection, file: LongFile, head: bytes, first: int, end: int) -> None:
+    def took(self, connection: Connection, request: Request, file: LongFile, first: int, end: int) -> None:
+        """These bytes were taken by the reader."""
+        if self._counting is not None and file.seconds and end > first:
+            begin, until = (file.seconds * place / file.file.size for place in (first, end))
+            self._counting.took(connection, request, file.slug, file.recording, begin, until)
+
+    def _short(
+        self, connection: Connection, request: Request, file: LongFile, head: bytes, first: int, end: int
+    ) -> None:
         def done(data: bytes | None, error: BaseException | None) -> None:
             if data is None:
                 self._metrics.replay_reads["failed"] += 1
                 connection.reply(unreadable(error))
                 return
             self._metrics.sent["replay"] += len(data)
+            self.took(connection, request, file, first, end)
             connection.reply(Reply(206 if b" 206 " in head[:14] else 200, head, data))
 
         self._run(lambda: file.file.read(first, end), done)
@@ -149,8 +178,15 @@ class _Sender:
     """One long reply; the connection's fan-out of one."""
 
     def __init__(
-        self, senders: Senders, connection: Connection, file: LongFile, first: int, end: int
+        self,
+        senders: Senders,
+        connection: Connection,
+        request: Request,
+        file: LongFile,
+        first: int,
+        end: int,
     ) -> None:
+        self._request, self._long, self._counted = request, file, first
         self.connection = connection
         self.recording = file.recording
         self.stalled_since = senders._now()
@@ -187,6 +223,9 @@ class _Sender:
         """Reads and sends the next piece, unless one is on its way or the reader does not take it."""
         if self._gone or self._paused or self._reading:
             return
+        # Not held back: what was written before has been taken, but for what fits into buffers.
+        self._senders.took(self.connection, self._request, self._long, self._counted, self._at)
+        self._counted = self._at
         if self._at >= self._end:
             self.connection.transport.close()
             return

@@ -38,8 +38,16 @@ EXCERPTS = {
         *("player.", "ask.", "hand."),
     ),
     "replay": ("replay.", "clip."),
+    "record": tuple(
+        f"record.{word}"
+        for word in (
+            *("bad.", "broken", "chain_only", "whole", "unsafe", "unread", "long", "kept"),
+            *("as_before", "not_as_before", "checking"),
+        )
+    ),
+    "audience": ("audience.",),
 }
-"""Texts that the listener's page needs before Play, and those of recordings and clips:
+"""Texts that the listener's page needs before Play, those of recordings and clips, of records and of figures:
 i18n/{name}.{lang}.json holds these of i18n/{lang}.json."""
 _COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/[ \t]*(?=\n))", re.MULTILINE | re.DOTALL)
 _COMPRESS = ("text/", "application/json", "image/svg", "application/manifest")

@@ -6,6 +6,7 @@ RoomError
 ├── UnknownMember       no such invitation, participant, request or topic in this room
 ├── AlreadyThere        an identifier is somebody else's
 ├── OnlyYourself        a host may mute others, never unmute them
+├── WrongPlace          a correction of what cannot be corrected there
 ├── TooMany             a bound of the room is reached
 ├── StageLocked         nobody new comes on the stage
 ├── PersonBanned        a host has banned who wants to come
@@ -67,6 +68,10 @@ class OnlyYourself(RoomError):
 
     def __init__(self) -> None:
         super().__init__("You can mute another, but only the speaker can unmute again.")
+
+
+class WrongPlace(RoomError):
+    """A correction names no subject, two of them, or a place its subject does not have."""
 
 
 class TooMany(RoomError):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -105,21 +105,6 @@ def _signed(members: dict[str, Json], sign: Sign) -> bytes:
     if len(line) > MAX_LINE:
         raise ValueError(f"an entry of {len(line)} bytes; {MAX_LINE} may be")
     return line
-
-
-def merkle_root(leaves: Sequence[bytes]) -> str:
-    """The Merkle tree hash of RFC 6962 section 2.1 over `leaves` (each a segment's SHA-256, 32 bytes), in
-    hexadecimal digits: one number stands for all segments, and a part can be proved without the rest."""
-    if not leaves:
-        return hashlib.sha256().hexdigest()
-    level = [hashlib.sha256(b"\0" + leaf).digest() for leaf in leaves]
-    while len(level) > 1:
-        # A last one without a partner goes up as it is: the split at the largest power of two.
-        pairs = [
-            hashlib.sha256(b"\1" + level[n] + level[n + 1]).digest() for n in range(0, len(level) - 1, 2)
-        ]
-        level = pairs + level[2 * len(pairs) :]
-    return level[0].hex()
 
 
 # --- checking ------------------------------------------------------------------------------------

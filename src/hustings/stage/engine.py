@@ -13,7 +13,7 @@ import numpy as np
 
 from hustings.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Samples, silence
 from hustings.audio.limiter import Limiter
-from hustings.audio.loudness import Leveller
+from hustings.audio.loudness import Leveller, ramp
 from hustings.audio.opus import OpusEncoder
 from hustings.bus.messages import Place, Role, SeatReport, TimedEvent, Way
 from hustings.errors import Refused
@@ -37,7 +37,6 @@ FAR_HOLDS = 10.0
 """Seconds for which a receiver's report of its loss is believed."""
 LATE_START = 0.5
 """Seconds after `live_since` within which going live still begins at media_time 0."""
-_RAMP = (np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +315,7 @@ class BroadcastEngine:
             if connected != seat.connected or speaking != seat.speaking:
                 self._note(seat, connected, speaking)
         frames = frames[: len(heard)]
-        Seat.level_and_mute(heard, frames)
+        Seat.level_and_mute(heard, frames, self._leveller)
         asides = {seat.aside for seat in seated} | {ear.now.partner for ear in self._ears.values()}
         voices: dict[str, Samples] = {}
         for seat, frame in zip(heard, frames, strict=True):
@@ -332,7 +331,8 @@ class BroadcastEngine:
         for seat in seated:
             was, seat.on_air = seat.on_air, places.on_air(seat, self._seats)
             seat.moved = was != seat.on_air
-        seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
+        if not all(seat.on_air or seat.moved for seat in seated):
+            seated.sort(key=lambda seat: not (seat.on_air or seat.moved))
         return seated
 
     def _mix(self, seats: list[Seat], frames: np.ndarray) -> tuple[Frame, Frame]:
@@ -342,8 +342,7 @@ class BroadcastEngine:
         levelled = self._leveller.process(total, any(seat.speaking for seat in seats))
         after = self._leveller.gain_db
         if levelled is not total:
-            low, high = 10.0 ** (before / 20.0), 10.0 ** (after / 20.0)
-            frames *= np.float32(low) + np.float32(high - low) * _RAMP
+            frames *= ramp(10.0 ** (before / 20.0), 10.0 ** (after / 20.0))
         return levelled, self._limiter.process(levelled)
 
     def _encode_returns(
@@ -391,8 +390,10 @@ class BroadcastEngine:
             seat = session.seat
             if seat is None or not session.returns:
                 continue
-            wanted = places.hears(seat, self._seats, self.live)
             ear = self._ears.get(session_id)
+            if ear is not None and ear.plain and seat.place == "stage" and not (seat.aside or seat.moved):
+                continue  # hears the mix, as before
+            wanted = places.hears(seat, self._seats, self.live)
             if ear is None:
                 ear = self._ears[session_id] = places.Ear(wanted)
             feed = ear.feed(wanted, voices, seat.moved)

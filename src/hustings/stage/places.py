@@ -93,6 +93,11 @@ class Ear:
         """The last packet was silence, not the program."""
 
     @property
+    def plain(self) -> bool:
+        """The mix without itself was all it held, for longer than a change takes: `feed` would give None."""
+        return self.now is STAGE and not (self._held or self._fresh)
+
+    @property
     def silent(self) -> bool:
         """Whether silence is due, as long as `feed` gives None."""
         return self._silent

@@ -32,7 +32,9 @@ QUEUE = 6_000
 ROUND = 0.05
 """Seconds between two rounds of writing: a page of 200 ms waits no longer."""
 IDLE_ROUND = 0.5
-"""... while no broadcast is open."""
+"""... while nothing is recorded ..."""
+NOTHING_ROUND = 60.0
+"""... and while no broadcast is open. What comes then is taken at once."""
 SYNC_INTERVAL = 1.25
 """Seconds between two syncs: with what a sync takes and what is still in memory, under 2 s."""
 HUNG = 3.0
@@ -117,6 +119,8 @@ class Recorder:
         self._last_sync = 0.0
         self._over: deque[tuple[list[Path], float | None, bool | None]] = deque()
         self._over_wake = threading.Event()
+        self._work = threading.Event()
+        """Something waits that is not to wait longer than a round."""
         self._ending: list[tuple[BroadcastRecorder, _Finish]] = []
         self._round_at = time.monotonic()
         self._counted = 0
@@ -136,6 +140,7 @@ class Recorder:
     def stop(self, timeout: float = 5.0) -> None:
         """Writes and syncs what there is; waits some seconds at most for the disk."""
         self._stopping = True
+        self._work.set()
         self._threads[0].join(timeout)
         self._sync_wake.set()
         self._over_wake.set()
@@ -158,6 +163,7 @@ class Recorder:
         )
         self._open[broadcast_id] = _Open(recorder)
         self._queue.append(_Begin(recorder))
+        self._work.set()
 
     def report(self, broadcast_id: str, policy: Policy, live: bool, wall: float) -> RecordingReport | None:
         """How it stands; None for what is not open."""
@@ -198,6 +204,7 @@ class Recorder:
         if self._open.pop(broadcast_id, None) is not None:
             missed = self._missed.pop(broadcast_id, None)
             self._queue.append(_Finish(broadcast_id, live_since, index, missed.packets if missed else {}))
+            self._work.set()
 
     # --- from the tick, the packager: never wait -------------------------------------------------------
 
@@ -215,6 +222,8 @@ class Recorder:
             self._queue.append(_Tick(broadcast_id, record, None, None))
         else:
             self._queue.append(_Tick(broadcast_id, record, before.packets, before.media_time))
+        if not self._work.is_set():
+            self._work.set()
 
     def chunk(self, chunk: MediaChunk) -> None:
         """One chunk, after the ticks it is made of. In the packager's thread."""
@@ -242,7 +251,15 @@ class Recorder:
                 log.exception("the recorder failed; it goes on")
             if stopping and not self._queue and not self._ending:
                 return
-            time.sleep(ROUND if self._recorders or self._stopping else IDLE_ROUND)
+            self._rest()
+
+    def _rest(self) -> None:
+        """A round long where something is recorded; else until there is something."""
+        begun = any(recorder.status.begun for recorder in self._recorders.values())
+        if not (begun or self._ending or self._stopping):
+            self._work.wait(IDLE_ROUND if self._recorders else NOTHING_ROUND)
+        self._work.clear()
+        time.sleep(ROUND)
 
     def round(self, now: float, *, sync_all: bool = False) -> None:
         """Everything that waits is written; now and then it is given to the other thread to be made safe."""

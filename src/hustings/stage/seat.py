@@ -195,10 +195,11 @@ class Seat:
         return True
 
     @staticmethod
-    def level_and_mute(seats: list[Seat], frames: NDArray[np.float32]) -> None:
-        """Brings what was pulled, shape (len(seats), 960), to its level and mutes it, in place."""
+    def level_and_mute(seats: list[Seat], frames: NDArray[np.float32], program: Leveller) -> None:
+        """Brings what was pulled, shape (len(seats), 960), to its level and mutes it, in place. `program`
+        measures what it has to measure together with them."""
         levellers = [seat._leveller for seat in seats]
-        Leveller.process_all(levellers, frames, [seat.voice for seat in seats])
+        Leveller.process_all(levellers, frames, [seat.voice for seat in seats], program)
         for seat, frame in zip(seats, frames, strict=True):
             if seat.muted and seat._was_muted:
                 frame.fill(0.0)

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from hustings import ids
 from hustings.bus import subjects
+from hustings.bus.audience_messages import CountedOffer, SaltWanted
 from hustings.bus.client import Bus
 from hustings.bus.messages import (
     CODECS,
@@ -45,7 +46,10 @@ from hustings.bus.messages import (
 from hustings.bus.socket_messages import SpeakerPacket
 from hustings.config import Settings
 from hustings.errors import Refused
+from hustings.stage.counting import REPORT_EVERY as COUNTED_EVERY
+from hustings.stage.counting import EarCounting
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
+from hustings.stage.on_air import OnAir
 from hustings.stage.packager import Packager, PackagerThread, init_segments
 from hustings.stage.record_program import silent_units
 from hustings.stage.recorder import Recorder
@@ -103,8 +107,10 @@ class StageService:
         self._opening = asyncio.Lock()
         self.ticker = Ticker(self.stage_id, self)
         self.packager = PackagerThread(self._chunk, self._packaged)
-        self.sessions = Sessions(door, self.ticker)
+        self.counting = EarCounting(self.stage_id, settings.audience_seconds)
+        self.sessions = Sessions(door, self.ticker, counting=self.counting)
         self._init: dict[Codec, bytes] = {}
+        self._on_air = OnAir()
 
     async def start(self) -> None:
         """Starts the threads and serves the bus."""
@@ -116,13 +122,13 @@ class StageService:
         self.packager.start()
         self.recorder.start()
         work = (self._publish_outbox, self.sessions.watch, self._forget_ended, self._report, self._recover)
-        for each in (*work, self._publish_returns):
+        for each in (*work, self._publish_returns, self._publish_counted):
             self._tasks.append(asyncio.create_task(_lasting(each)))
         serve = self._bus.serve
         await serve(subjects.STAGE_OPEN, OpenBroadcast, self.open)
         await serve(subjects.STAGE_LIVE, GoLive, self.go_live)
         await serve(subjects.STAGE_STOP, StopBroadcast, self.stop_broadcast)
-        await serve(subjects.STAGE_OFFER, SessionOffer, self.offer)
+        await serve(subjects.STAGE_OFFER, CountedOffer, self.offer)
         await serve(subjects.STAGE_TRICKLE, SessionTrickle, self.trickle)
         await serve(subjects.STAGE_DELETE, SessionDelete, self.delete)
         await serve(subjects.STAGE_MUTE, MuteParticipant, self.mute)
@@ -131,6 +137,7 @@ class StageService:
         await serve(subjects.STAGE_ANNOUNCE, AnnounceEvent, self.announce)
         await serve(subjects.STAGE_RECORD, SetRecording, self.set_recording)
         await serve(subjects.MEDIA_WINDOW, WindowRequest, self.window)
+        await self._bus.subscribe(subjects.AUDIENCE_SALT_WANTED, SaltWanted, self._tell_counted)
         await self._bus.subscribe(subjects.STAGE_PACKETS, SpeakerPacket, self.sessions.sockets.packet)
         self._bus.on_reconnect(self._repeat_reports)
         await self._bus.publish(subjects.STAGE_HELLO, StageHello(stage_id=self.stage_id))
@@ -221,6 +228,7 @@ class StageService:
             return sessions, report
 
         sessions, report = await self._in_tick(end)
+        self.counting.end(broadcast_id)
         self.packager.finish(broadcast_id)
         await self.sessions.close_all(sessions, "ended")
         self.report(report)
@@ -324,6 +332,17 @@ class StageService:
     async def _publish_returns(self) -> None:
         await self.sessions.sockets.run(self._bus)
 
+    async def _publish_counted(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTED_EVERY)
+            for message in self.counting.report():
+                await self._bus.publish(subjects.AUDIENCE_COUNTED, message)
+
+    async def _tell_counted(self, _message: SaltWanted) -> None:
+        """A studio began anew."""
+        for message in self.counting.report(everything=True):
+            await self._bus.publish(subjects.AUDIENCE_COUNTED, message)
+
     async def _publish_outbox(self) -> None:
         while True:
             await self._posted.wait()
@@ -339,6 +358,7 @@ class StageService:
     def _remember(self, message: Message) -> None:
         if isinstance(message, MediaChunk):
             _chunks.labels(message.codec).inc()
+            self._on_air.chunk(message.broadcast_id, time.monotonic(), silent=message.silent)
             broadcast = self._broadcasts.get(message.broadcast_id)
             if broadcast is not None:
                 broadcast.windows[message.codec].append(message)
@@ -359,16 +379,21 @@ class StageService:
         told: dict[str, tuple[float, str, str]] = {}
         while True:
             now, wall = time.monotonic(), time.time()
+            states: dict[str, str] = {}
             for broadcast_id, broadcast in list(self._broadcasts.items()):
                 engine = broadcast.engine
                 report = self.recorder.report(broadcast_id, engine.tap.policy, engine.live, wall)
                 if report is None:
                     told.pop(broadcast_id, None)
                     continue
+                if engine.live and broadcast.ended is None:
+                    states[broadcast_id] = report.state
                 at, state, problem = told.get(broadcast_id, (0.0, "", ""))
                 if now - at >= REPORT_INTERVAL or (state, problem) != (report.state, report.problem):
                     told[broadcast_id] = (now, report.state, report.problem)
                     await self._bus.publish(subjects.RECORDING_REPORT, report)
+            live = [each for each, b in self._broadcasts.items() if b.ended is None and b.engine.live]
+            self._on_air.look(live, states.values(), now)
             await asyncio.sleep(REPORT_INTERVAL / 10 if told else REPORT_INTERVAL)
 
     async def _recover(self) -> None:

@@ -14,8 +14,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from hustings import ids
+from hustings.bus.audience_messages import CountedOffer
 from hustings.bus.messages import Place, SessionAnswer, SessionOffer, SessionTrickle
 from hustings.errors import HustingsError, Refused
+from hustings.stage.counting import Ear, EarCounting
 from hustings.stage.engine import BroadcastEngine
 from hustings.stage.socket_peer import SocketPeer, SocketPeers
 from hustings.stage.ticker import Held, Ticker
@@ -32,6 +34,8 @@ LOOK_INTERVAL = 0.25
 """Seconds between two looks at the states of all connections."""
 MAX_TRICKLED = 32
 """Candidates taken by PATCH in one session."""
+SAID = ("deleted", "ended", "removed")
+"""Causes by which somebody ended a session; with others it was noticed some time later."""
 REMEMBERED = 256
 """Sessions known to have been replaced: whoever asks is told so, and not that the stage was restarted."""
 
@@ -51,6 +55,8 @@ class Session:
     etag: str
     created: float
     trickled: int = 0
+    ear: Ear | None = None
+    """Of one who listens."""
     waiting: Callable[[], str] | None = None
     """Takes the seat, in the tick's thread, once the connection stands (SessionOffer.when_connected)."""
 
@@ -58,12 +64,21 @@ class Session:
 class Sessions:
     """All sessions of the stage."""
 
-    def __init__(self, door: MediaDoor, ticker: Ticker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        door: MediaDoor,
+        ticker: Ticker,
+        clock: Callable[[], float] = time.monotonic,
+        counting: EarCounting | None = None,
+    ) -> None:
+        self._counting = counting
         self._door = door
         self._ticker = ticker
         self._clock = clock
         self.sockets = SocketPeers(clock)
         self._sessions: dict[str, Session] = {}
+        self._some = asyncio.Event()
+        """There are sessions."""
         self._answering = 0
         self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
@@ -111,6 +126,9 @@ class Sessions:
                 session.peer.close()
                 raise
         self._sessions[session.session_id] = session
+        self._some.set()
+        if self._counting is not None and session.kind == "egress" and isinstance(offer, CountedOffer):
+            session.ear = self._counting.begin(offer, engine.slug)
         if isinstance(session.peer, SocketPeer):
             self.sockets.add(session.session_id, session.peer)
         _sessions.labels(session.kind).inc()
@@ -212,6 +230,13 @@ class Sessions:
                 await self._end(session.session_id, "never connected")
             elif state == "connected" and session.waiting is not None:
                 await self._take_seat(session, session.waiting)
+            if session.ear is not None:
+                self._listens(session, session.ear, state == "connected", now)
+
+    def _listens(self, session: Session, ear: Ear, connected: bool, now: float) -> None:
+        """Takes stock of a listener."""
+        engine = self._ticker.engines.get(session.broadcast_id)
+        ear.look(now, hears=connected and engine is not None and engine.live)
 
     async def _take_seat(self, session: Session, take_over: Callable[[], str]) -> None:
         """The connection stands that was to be waited for."""
@@ -227,8 +252,11 @@ class Sessions:
             self._close(replaced, "replaced")
 
     async def watch(self) -> None:
-        """Looks again and again until cancelled."""
+        """Looks again and again, while there are sessions, until cancelled."""
         while True:
+            if not self._sessions:
+                self._some.clear()
+                await self._some.wait()
             await asyncio.sleep(LOOK_INTERVAL)
             await self.look()
 
@@ -250,6 +278,8 @@ class Sessions:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             session.peer.close()
+            if session.ear is not None:
+                session.ear.leave(self._clock(), said=cause in SAID)
             self.sockets.end(session_id, cause)
             _sessions.labels(session.kind).dec()
             _ended.labels(cause).inc()

@@ -46,7 +46,9 @@ REPORT_INTERVAL = 1.0
 CHANGE_INTERVAL = 0.1
 """Seconds between two reports that are sent because something changed."""
 COLLECT_INTERVAL = 5.0
-"""Seconds between garbage collections, which run right after a tick."""
+"""Seconds between garbage collections, which run right after a tick ..."""
+WHOLE_COLLECTIONS = 12
+"""... and each so manieth is of all there is; the others, of what is young."""
 TICKLESS = 70
 """Exit code of a stage whose tick has ended by an error."""
 
@@ -129,6 +131,7 @@ class Ticker:
         self._clock = TickClock(0.0)
         self._reported: dict[str, float] = {}
         self._collected = 0.0
+        self._collections = 0
         self._complained = -COMPLAINT_INTERVAL
         self._thread = threading.Thread(target=self._run_or_end, name="tick", daemon=True)
 
@@ -247,7 +250,8 @@ class Ticker:
             self._collected = end
             if gc.isenabled():
                 return  # Python collects by itself: this process is not a stage's own (main.py)
-            gc.collect()
+            self._collections += 1
+            gc.collect(2 if self._collections % WHOLE_COLLECTIONS == 0 else 1)
             _collection.set(max(_collection._value.get(), time.monotonic() - end))
 
     def _report_to_peers(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -88,6 +88,41 @@ class RecordStore:
         )
         async with reading(self._engine) as connection:
             return [line.encode() for line in (await connection.execute(query)).scalars()]
+
+    async def told(self, slug: str, first: int, kinds: Sequence[str]) -> list[tuple[int, bytes]]:
+        """Number and line of the entries from `first` on whose kinds are among `kinds`, in order."""
+        of_kind = [record_entries.c.line.contains(f'"kind":"{kind}"') for kind in kinds]
+        query = (
+            select(record_entries.c.seq, record_entries.c.line)
+            .where(record_entries.c.slug == slug, record_entries.c.seq >= first, or_(*of_kind))
+            .order_by(record_entries.c.seq)
+            .limit(MAX_READ)
+        )
+        async with reading(self._engine) as connection:
+            found = [(row.seq, row.line.encode()) for row in await connection.execute(query)]
+        return [(seq, line) for seq, line in found if json.loads(line)["kind"] in kinds]
+
+    async def of_kinds(self, kinds: Sequence[str], *, slug: str = "", first: int = 0) -> list[dict[str, Any]]:
+        """Entries (their members) of these kinds, from number `first` on, in order; of all rooms without
+        `slug`."""
+        # No text can hold this: its quotation marks have backslashes before them.
+        named = [record_entries.c.line.contains(f'"kind":"{kind}"') for kind in kinds]
+        query = select(record_entries.c.line).where(or_(*named), record_entries.c.seq >= first)
+        if slug:
+            query = query.where(record_entries.c.slug == slug)
+        query = query.order_by(record_entries.c.slug, record_entries.c.seq)
+        async with reading(self._engine) as connection:
+            found = [json.loads(line) for line in (await connection.execute(query)).scalars()]
+        return [members for members in found if members["kind"] in kinds]
+
+    async def kind_of(self, slug: str, seq: int) -> str:
+        """Of one entry; "" when there is none."""
+        query = select(record_entries.c.line).where(
+            record_entries.c.slug == slug, record_entries.c.seq == seq
+        )
+        async with reading(self._engine) as connection:
+            line = (await connection.execute(query)).scalar_one_or_none()
+        return str(json.loads(line)["kind"]) if line is not None else ""
 
     async def hash_of(self, slug: str, seq: int) -> str:
         """Of one entry; "" when there is none."""

@@ -64,6 +64,19 @@ def former_key(data: Path, public: str) -> Ed25519PrivateKey | None:
     return None
 
 
+def former_public(data: Path) -> list[str]:
+    """Public halves of the keys the server had before, oldest first, as far as they are still here."""
+    found: list[str] = []
+    for path in sorted((data / "keys").glob("server-*.pem")):
+        try:
+            key = load_pem_private_key(path.read_bytes(), None)
+        except (OSError, ValueError):
+            continue
+        if isinstance(key, Ed25519PrivateKey):
+            found.append(public_text(key))
+    return found
+
+
 def rotate(data: Path, at: float) -> Path:
     """Puts a new key in place of the one there is, which is kept beside it as `server-{time}.pem` (where this
     gives its path). Every public record then names the new one, signed with the old. Raises UsageError."""

@@ -241,6 +241,16 @@ class Store:
         )
         return [rows.broadcast_of(row, marks.get(row["id"], ()), off.get(row["id"], ())) for row in found]
 
+    async def on_air(self, slug: str, broadcast_id: str) -> tuple[float | None, float | None] | None:
+        """When a broadcast of this room went live and when it ended; None: there is no such broadcast."""
+        query = (
+            select(broadcasts.c.live_since, broadcasts.c.ended_at)
+            .join_from(broadcasts, rooms)
+            .where(rooms.c.slug == slug, broadcasts.c.id == broadcast_id)
+        )
+        found = await self._read(query)
+        return (found[0]["live_since"], found[0]["ended_at"]) if found else None
+
     async def save_talked(self, broadcast_id: str, seconds: Mapping[str, float]) -> None:
         """How long each participant has talked in a broadcast; others keep what they had."""
         if not seconds:

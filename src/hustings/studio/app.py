@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 import hustings
+from hustings.errors import Refused
 from hustings.studio import (
     answers,
     api,
@@ -24,6 +25,7 @@ from hustings.studio import (
     pages,
     passes,
     problems,
+    published_api,
     questions_api,
     recordings_api,
     speaker_socket,
@@ -37,6 +39,7 @@ from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.service import Accounts
 from hustings.studio.assets import Assets
 from hustings.studio.middleware import SECURITY, BodyLimit, ResponseHeaders
+from hustings.studio.operator import routes as operator_routes
 from hustings.studio.publisher import Publisher
 from hustings.studio.renderer import Renderer
 from hustings.studio.service import Studio
@@ -81,7 +84,9 @@ def create_app(
     app.include_router(downloads_api.router)
     app.include_router(recordings_api.router)
     app.include_router(edits_api.router)
+    app.include_router(published_api.router)
     app.include_router(host_pages.router)
+    app.include_router(operator_routes.router)
     app.include_router(whip.router)
     app.include_router(speaker_socket.router)
     app.include_router(events.router)
@@ -89,6 +94,9 @@ def create_app(
 
     @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
     async def healthz() -> Response:
+        why_not = await app.state.ready.why_not()
+        if why_not:
+            raise Refused(503, "Not ready", why_not)
         return Response("ok\n", media_type="text/plain")
 
     app.add_middleware(BodyLimit)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hustings.archive.about import About
 from hustings.bus.messages import AudienceReport, RecordingReport, SeatReport, StageReport
 from hustings.rooms.model import Room
-from hustings.studio.context import StartView
+from hustings.studio.context import SaidView, StartView
 
 AUDIENCE_AGE = 15.0
 """Seconds after which an edge's figure no longer counts."""
@@ -75,6 +75,8 @@ class Board:
         """How a room's broadcast began, or is to begin."""
         self.replay: Callable[[str], About | None] = lambda _slug: None
         """A room's last recording."""
+        self.published: Callable[[str], tuple[SaidView, ...]] = lambda _slug: ()
+        """A room's statements and corrections, the newest."""
 
     def on_change(self, callback: Callable[[str], None]) -> None:
         self._on_change.append(callback)

@@ -11,7 +11,9 @@ Every template gets three names:
 | room.html     | audience door /r/{slug}                     | page, room, state_json    |
 | clip.html     | audience door /r/{slug}/clip/... (its marks are filled there) | page, room, mark, embed |
 | replay.html   | audience door /r/{slug}/replay/, .../{broadcast}/ (filled there) | page, room, mark, each |
+| record.html   | audience door /r/{slug}/record              | page, room, record        |
 | recordings.html | audience door /r/{slug}/recordings (filled there) | page, room, mark, each |
+| audience.html | audience door /r/{slug}/audience            | page, room                |
 | rooms.html    | audience door /                             | page, rooms               |
 | console.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
 | studio.html   | studio door /                               | page, rooms               |
@@ -202,6 +204,27 @@ class StartView:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidView:
+    """A statement or correction as it stands in the public record; what it does not have is "" or None.
+    `corrections`: of a statement."""
+
+    seq: int
+    kind: Literal["statement", "correction"]
+    at: str
+    who: str = ""
+    text: str = ""
+    """Several lines of plain text."""
+    link: str = ""
+    was: str = ""
+    now: str = ""
+    broadcast: str = ""
+    position: int | None = None
+    """Seconds of the broadcast."""
+    entry: int | None = None
+    corrections: tuple[SaidView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LinksView:
     """Where the sound is; "" for what does not exist now. Paths of the audience door, but `whep` and
     `whip` are absolute (another door). Always: page, state, embed, whip, record; from doors open also live;
@@ -219,6 +242,7 @@ class LinksView:
     whip: str = ""
     calendar: str = ""
     embed: str = ""
+    audience: str = ""
     questions_log: str = ""
     replay: str = ""
     feed: str = ""
@@ -279,6 +303,8 @@ class RoomView:
     """When the recording will be deleted; "" when nobody has said so."""
     start: StartView | None = None
     """How it began, or is to begin."""
+    published: tuple[SaidView, ...] = ()
+    """Statements and corrections, newest first; not in state.json."""
     stream: str = ""
     seq: int = 0
     """The last event that is in here; see feed.py."""

@@ -193,8 +193,10 @@ class Feeds:
             self._views[slug] = view
             self._keep_ring(slug)
         elif (before := self._views.get(slug)) is not None:
-            # Pages say more of a recording than state.json does: another one has no event.
-            self._views[slug] = replace(before, replay=view.replay, kept_until=view.kept_until)
+            # Pages say more than state.json does: another recording, or a statement, has no event.
+            self._views[slug] = replace(
+                before, replay=view.replay, kept_until=view.kept_until, published=view.published
+            )
         for event in events:
             _events.labels(event.kind).inc()
             if len(self._outbox) == MAX_OUTBOX:

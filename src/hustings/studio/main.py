@@ -19,6 +19,7 @@ from hustings.archive.open_store import open_objects
 from hustings.archive.record_keys import Signer
 from hustings.bus import subjects
 from hustings.bus.client import Bus
+from hustings.bus.health_messages import NodeHealth
 from hustings.bus.messages import (
     AudienceReport,
     DownloadReport,
@@ -29,6 +30,7 @@ from hustings.bus.messages import (
     RecordingReady,
     RecordingReport,
     RecordingWithheld,
+    RoleMetrics,
     RoleReady,
     RoomsSnapshotRequest,
     StageHello,
@@ -37,6 +39,7 @@ from hustings.bus.messages import (
 )
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
+from hustings.counted_apart import read_bots
 from hustings.ids import secret_hash
 from hustings.role import role_runtime
 from hustings.sockets import studio_door
@@ -48,7 +51,7 @@ from hustings.store.jobs import Jobs
 from hustings.store.migrations import upgrade
 from hustings.store.questions import QuestionStore
 from hustings.store.record import RecordStore
-from hustings.store.server_key import former_key, server_key
+from hustings.store.server_key import former_key, former_public, server_key
 from hustings.store.starts import StartStore
 from hustings.store.store import Store
 from hustings.store.tokens import kept_secret, operator_token
@@ -57,6 +60,8 @@ from hustings.studio.accounts.entry import Entry
 from hustings.studio.accounts.service import Accounts
 from hustings.studio.app import create_app
 from hustings.studio.assets import Assets
+from hustings.studio.audience import Audience
+from hustings.studio.audience_page import AudiencePages
 from hustings.studio.clips import Clips
 from hustings.studio.covers import Covers
 from hustings.studio.downloads import Downloads
@@ -65,11 +70,16 @@ from hustings.studio.feeds import Feeds
 from hustings.studio.holds import Holds
 from hustings.studio.host_feeds import HostFeeds
 from hustings.studio.i18n import load_texts
-from hustings.studio.lateness import watch_loop
 from hustings.studio.listeners import Listeners, accepts
+from hustings.studio.operator.health import Health
+from hustings.studio.operator.routes import Answers
+from hustings.studio.operator.view import recordings
 from hustings.studio.podcasts import Podcasts
+from hustings.studio.published import Published
 from hustings.studio.publisher import Publisher
+from hustings.studio.ready import Readiness
 from hustings.studio.record import Records
+from hustings.studio.record_pages import RecordPages
 from hustings.studio.renderer import Renderer
 from hustings.studio.replays import Replays
 from hustings.studio.room_files import RoomFiles
@@ -122,7 +132,7 @@ async def run_studio(settings: Settings) -> None:
                 stopping.cancel()
                 if watching is not None:
                     watching.cancel()
-                server.should_exit = True
+                server.end()
                 await serving
 
 
@@ -178,13 +188,11 @@ async def studio_app(
         key = kept_secret(settings.data, "session-key").encode()
         studio = Studio(store, bus, clock, settings, urls, SessionIds(key), key)
         accounts = Accounts(AccountStore(engine), clock)
-        entry = Entry(accounts, settings.data)
-        await entry.prepare()
+        await (entry := Entry(accounts, settings.data)).prepare()
         await studio.load()
         listeners = Listeners(studio, QuestionStore(engine), bus)
         await listeners.questions.load()
-        assets = Assets()
-        renderer = Renderer(load_texts(), assets)
+        renderer = Renderer(load_texts(), assets := Assets())
         feeds = Feeds(studio.board, bus, urls, clock)
         studio.on_events(feeds.happened)
         publisher = Publisher(feeds, studio.board, bus, renderer, urls, clock)
@@ -193,7 +201,8 @@ async def studio_app(
         publisher.add(RoomFiles(Covers(settings.data / "covers"), urls, clock).of)
         publisher.add(Holds(settings.data / "hold").pages)
         recordings = await _recordings(bus, engine, studio, publisher, renderer)
-        records = await _records(bus, engine, studio, publisher)
+        records, published = await _records(bus, engine, studio, publisher, renderer)
+        audience = await _audience(bus, engine, studio, publisher, records)
         starts = await _starts(bus, engine, studio, publisher, records)
         talk_times = TalkTimes(studio.board, store)
         await talk_times.load()
@@ -203,16 +212,19 @@ async def studio_app(
         app = create_app(studio, accounts, entry, publisher, renderer, assets)
         await recordings.begin(app, bus)
         await bus.subscribe(subjects.STAGE_LEVELS, StageLevels, app.state.sockets.levelled)
+        health = await _health(app, bus, studio, engine)
         app.state.starts, app.state.speaker_sockets = starts, await SpeakerSockets.begun(bus)
         app.state.webhooks = webhooks = await _webhooks(bus, engine, studio, key)
+        app.state.published, app.state.audience = published, audience
         app.state.listeners, app.state.questions = listeners, listeners.questions
         listeners.on_reactions(app.state.sockets.reacted)
         await listeners.serve()
+        await audience.serve()
         by_itself = starter(studio, *(held or (clock.monotonic, lambda: False)))
         work = (
             *(by_itself.run(), starts.run(), records.run(), *recordings.run()),
             *(feeds.run(), publisher.run(), talk_times.run(), *_house(studio)),
-            *(listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
+            *(audience.run(), health.run(), listeners.run(), webhooks.run(), _tidy(accounts, webhooks)),
         )
         async with _at_work(work, (talk_times.save, studio.link.close)):
             yield app
@@ -249,8 +261,23 @@ async def _subscribe(bus: Bus, studio: Studio, publisher: Publisher) -> None:
     await bus.subscribe(subjects.ROLE_READY, RoleReady, edge_ready)
 
 
-async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher) -> Records:
-    """Every room's public record."""
+async def _health(app: FastAPI, bus: Bus, studio: Studio, engine: AsyncEngine) -> Health:
+    """How the server is, for the operator's page, and whether this role can serve."""
+    board, clock = studio.board, studio.clock
+    app.state.ready = Readiness(lambda: bus.connected, engine, clock)
+    health = app.state.health = Health(
+        clock, lambda: bus.connected, lambda: recordings(board, clock.monotonic())
+    )
+    app.state.health_answers = Answers()
+    await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, health.role_said)
+    await bus.subscribe(subjects.NODE_HEALTH, NodeHealth, health.node_said)
+    return health
+
+
+async def _records(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, renderer: Renderer
+) -> tuple[Records, Published]:
+    """Every room's public record, and what hosts publish in it."""
     data = studio.settings.data
     signer = Signer(server_key(data))
     store = RecordStore(engine, signer, lambda public: _former(data, public))
@@ -258,9 +285,28 @@ async def _records(bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Pub
     studio.also.append(records.also)
     studio.on_events(records.committed)
     publisher.add(records.pages)
+    published = Published(store, studio.store, studio.board, studio.clock, records)
+    await published.load()
+    publisher.add(published.pages)
+    publisher.add_lists(RecordPages(renderer, signer.public, former_public(data)).pages)
     await bus.subscribe(subjects.RECORDING_READY, RecordingReady, records.recording_ready)
     await bus.subscribe(subjects.RECORDING_DELETED, RecordingDeleted, records.recording_deleted)
-    return records
+    return records, published
+
+
+async def _audience(
+    bus: Bus, engine: AsyncEngine, studio: Studio, publisher: Publisher, records: Records
+) -> Audience:
+    """Who listened."""
+    audience = Audience(
+        *(studio.board, records.store, bus, studio.clock, publisher.renew, records.written),
+        seconds=studio.settings.audience_seconds,
+        bots=read_bots(studio.settings),
+    )
+    await audience.load()
+    publisher.add(audience.pages)
+    studio.media.counted = audience.visitor
+    return audience
 
 
 async def _starts(
@@ -327,6 +373,7 @@ async def _recordings(
     podcasts = Podcasts(downloads.recordings, studio.urls, studio.clock, renderer.texts)
     publisher.add(replays.pages)
     publisher.add(Clips(renderer).pages)
+    publisher.add(AudiencePages(renderer).pages)
     publisher.add(podcasts.pages)
     publisher.add_lists(HostFeeds(board.rooms, downloads.recordings, studio.urls, renderer.texts).pages)
     shelf.on_change(replays.look)
@@ -373,7 +420,7 @@ async def _tidy(accounts: Accounts, webhooks: Webhooks) -> None:
 
 def _house(studio: Studio) -> tuple[Coroutine[Any, Any, None], ...]:
     """What is done from time to time."""
-    return _keep_house(studio), _expire_offers(studio), studio.absences.run(), watch_loop()
+    return _keep_house(studio), _expire_offers(studio), studio.absences.run()
 
 
 async def _keep_house(studio: Studio) -> None:
@@ -400,6 +447,21 @@ class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, which the role has, and with a door of our own for TLS."""
 
     _accepting: asyncio.Task[None] | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Serves no more."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which makes the Date header once a second, but told when to end, not looking."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1.0)
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]

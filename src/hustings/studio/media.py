@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hustings.bus import subjects
+from hustings.bus.audience_messages import CountedOffer
 from hustings.bus.messages import Done, SessionAnswer, SessionDelete, SessionOffer, SessionTrickle, Way
 from hustings.errors import Refused, Unavailable
 from hustings.rooms import commands as c
@@ -45,6 +46,15 @@ class Coming:
     """The seat is taken only once the connection stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What is told of a listener: the key made with the salt of this name; 0: unknown."""
+
+    key: int = 0
+    salt: str = ""
+    bot: bool = False
+
+
 class MediaSessions:
     """Raises RoomError, Refused, Unavailable."""
 
@@ -53,6 +63,8 @@ class MediaSessions:
         self._link = link
         self._execute = execute
         self._room = room
+        self.counted: Callable[[str, str, bytes], Visitor] = lambda _broadcast, _address, _agent: Visitor()
+        """By whom a listener is counted: broadcast, address, browser."""
         self._offers = dict.fromkeys(MAX_OFFERS, 0)
 
     async def speak(self, slug: str, connect: c.Connect, coming: Coming) -> SessionAnswer:
@@ -86,14 +98,24 @@ class MediaSessions:
                 raise
         return answer
 
-    async def listen(self, slug: str, sdp: str) -> SessionAnswer:
-        """A WHEP offer: anybody, while the room is live; the stage bounds their number."""
+    async def listen(self, slug: str, sdp: str, address: str = "", agent: bytes = b"") -> SessionAnswer:
+        """A WHEP offer: anybody, while the room is live; the stage bounds their number. `address` and `agent`
+        become a key to count by."""
         room = self._room(slug)
         if room.status not in (RoomStatus.LIVE, RoomStatus.PAUSED) or room.broadcast is None:
             raise Refused(
                 409, "Not on air", f"The room is {room.status.value}; there is nothing to hear yet."
             )
-        return await self._offer(SessionOffer(broadcast_id=room.broadcast.id, kind="egress", sdp=sdp))
+        counted = self.counted(room.broadcast.id, address, agent)
+        offer = CountedOffer(
+            broadcast_id=room.broadcast.id,
+            kind="egress",
+            sdp=sdp,
+            key=counted.key,
+            salt=counted.salt,
+            bot=counted.bot,
+        )
+        return await self._offer(offer)
 
     async def _offer(self, offer: SessionOffer) -> SessionAnswer:
         if self._offers[offer.kind] >= MAX_OFFERS[offer.kind]:

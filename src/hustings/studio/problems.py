@@ -22,6 +22,7 @@ from hustings.rooms.errors import (
     StageLocked,
     TooMany,
     UnknownMember,
+    WrongPlace,
 )
 from hustings.store.store import LinkUsed, SlugTaken, UnknownLink, UnknownRoom
 from hustings.studio.text import utc
@@ -145,6 +146,8 @@ def from_room_error(error: RoomError) -> Response:
             return problem(409, "The stage is locked", str(error), state="locked", headers=wait)
         case PersonBanned():
             return problem(403, "You were removed from this room", str(error))
+        case WrongPlace():
+            return problem(422, "Nothing to correct there", str(error), where="body")
         case TooMany():
             return problem(409, "The room is full", str(error), limit=error.limit)
         case _:

@@ -75,6 +75,7 @@ def room_view(room: Room, board: Board, urls: Urls, now: float, request_base: st
         recording=recording(room),
         replay=replay,
         start=board.start(room),
+        published=board.published(room.slug),
         kept_until=utc(kept_until(replay.ended, details.keep_days, board.keep_days)) if replay else "",
     )
 
@@ -198,6 +199,7 @@ def links(
         embed=f"{base}/embed",
         questions_log=f"{base}/questions.json" if asked else "",
         replay=f"{base}/replay/" if recorded else "",
+        audience=f"{base}/audience.json",
         start=f"{base}/start.json" if room.broadcast is not None or room.scheduled_at is not None else "",
         record=f"{base}/record.jsonl",
         hold=hold_address(room.slug, room.details.hold) if room.status is RoomStatus.OPEN else "",

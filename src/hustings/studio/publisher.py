@@ -184,7 +184,10 @@ class Publisher:
     async def _publish_lists(self, now: float) -> None:
         """Those that changed, and empty ones in place of those that are no more."""
         try:
-            lists = {slug: dict(pages) for each in self._lists for slug, pages in each().items()}
+            lists: dict[str, dict[str, Page]] = {}
+            for each in self._lists:
+                for slug, pages in each().items():
+                    lists.setdefault(slug, {}).update(pages)
         except Exception:
             _failed.inc()
             log.exception("a list cannot be rendered")

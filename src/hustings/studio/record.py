@@ -68,6 +68,7 @@ class Records:
     def __init__(
         self, store: RecordStore, board: Board, data: Path, clock: Clock, signer: Signing, renew: Renew
     ) -> None:
+        self.store = store
         self._store = store
         self._board = board
         self._data = data
@@ -95,7 +96,7 @@ class Records:
                 found += self._talk_times(after, fact.at)
             found.append(fact)
         try:
-            await self._store.append(connection, after.slug, found, [_created(before)])
+            await self._store.append(connection, after.slug, found, [self.created(before)])
         except ValueError:  # the room goes on, whatever cannot be written down
             _failed.inc()
             log.exception("an entry of a public record cannot be written", slug=after.slug)
@@ -131,6 +132,12 @@ class Records:
         kind = {"speaker": "first_speaker", "sound": "first_sound", "incident": "incident"}[note.kind]
         what: dict[str, str] = {"what": note.what} if note.what else {}
         await self._store.append(connection, slug, [Fact(kind, note.at, {"broadcast": broadcast_id, **what})])
+
+    @staticmethod
+    def created(room: Room) -> Fact:
+        """The first entry after the key's."""
+        when = moment(room.scheduled_at) if room.scheduled_at is not None else None
+        return Fact("created", room.created_at, {"title": room.title, "scheduled": when})
 
     def written(self, slug: str) -> None:
         """Something was appended to the record of `slug` and committed."""
@@ -216,7 +223,7 @@ class Records:
         if copy is None:
             copy = await self._resume(slug, path)
         if not copy.entries and (room := self._board.room(slug)) is not None:
-            await self._store.add(slug, [], begin=[_created(room)])
+            await self._store.add(slug, [], begin=[self.created(room)])
         while lines := await self._store.lines(slug, copy.entries):
             await asyncio.to_thread(_append, path, lines, copy.size)
             copy.entries += len(lines)
@@ -245,12 +252,6 @@ class Records:
             log.warning("the copy of a public record was not the database's; written anew", slug=slug)
             return _Copy()
         return copy
-
-
-def _created(room: Room) -> Fact:
-    """The first entry after the key's."""
-    when = moment(room.scheduled_at) if room.scheduled_at is not None else None
-    return Fact("created", room.created_at, {"title": room.title, "scheduled": when})
 
 
 def _measure(path: Path) -> _Copy:

@@ -16,7 +16,7 @@ from hustings.studio import public
 from hustings.studio.assets import Assets
 from hustings.studio.context import Lang, PageContext, ProblemView, RoomView, SpeakerView, Translate
 from hustings.studio.i18n import Texts
-from hustings.wording import MONTHS, clock, date, duration
+from hustings.wording import MONTHS, clock, date, duration, position
 
 TEMPLATES = Path(__file__).with_name("templates")
 EMBED_SIZE = (600, 200)
@@ -115,7 +115,7 @@ def make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, auto_reload=False
     )
-    environment.filters |= {"tenth": tenth}
+    environment.filters |= {"tenth": tenth, "position": position}
     environment.filters |= {"clock": clock, "date": date, "duration": duration, "local": local}
     return environment
 

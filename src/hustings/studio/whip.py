@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from hustings.addresses import address_key
 from hustings.bus.messages import SessionAnswer
 from hustings.errors import Refused
 from hustings.ids import new_id
@@ -107,7 +108,7 @@ async def whep_offer(slug: KnownSlug, request: Request, studio: TheStudio) -> Re
     """Listens to the program with the least delay. No ticket; few places (the audience door has many)."""
     studio.room(slug)
     sdp = await _body(request, SDP)
-    return _created(studio, "whep", slug, "", await studio.media.listen(slug, sdp))
+    return _created(studio, "whep", slug, "", await studio.media.listen(slug, sdp, *_visitor(request)))
 
 
 @router.patch(
@@ -127,6 +128,12 @@ async def whep_delete(slug: KnownSlug, session: str, studio: TheStudio) -> Respo
     """Ends listening."""
     await studio.media.hang_up(studio.ids.session("whep", slug, "", session))
     return Response(status_code=200)
+
+
+def _visitor(request: Request) -> tuple[str, bytes]:
+    """Address and browser, to count by."""
+    address = address_key(request.client.host) if request.client is not None else ""
+    return address, request.headers.get("user-agent", "").encode("latin-1", "replace")
 
 
 def _created(studio: Studio, kind: str, slug: str, owner: str, answer: SessionAnswer) -> Response:

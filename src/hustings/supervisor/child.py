@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
+from hustings.bus.health_messages import NodeEventKind
 from hustings.clock import Clock
 from hustings.priority import LOWERED, NICENESS
 from hustings.sockets import DOOR_FD
@@ -63,9 +64,14 @@ class Doorway:
 class Process:
     """One process of a role, from its start to its end."""
 
-    def __init__(self, process: asyncio.subprocess.Process, logs: asyncio.Task[None], started: float) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, logs: asyncio.Task[None], started: float, since: float
+    ) -> None:
         self.pid = process.pid
         self.started = started
+        """Monotonic."""
+        self.since = since
+        """Unix seconds."""
         self.ready = asyncio.Event()
         self.ended: asyncio.Task[int] = asyncio.create_task(process.wait())
         self._logs = logs
@@ -100,7 +106,8 @@ class Child:
 
     `after`: it is started only once this is set. `needed`: without it nothing works, so if it cannot start
     at all, nothing else should; otherwise it is tried on and on. `door`: its listening socket. `spares`:
-    where a process in reserve may be. `begun` is told the number of each process that is its own now.
+    where a process in reserve may be. `begun` is told the number of each process that is its own now, `tell`
+    what happens to it.
     """
 
     def __init__(
@@ -117,6 +124,7 @@ class Child:
         door: Doorway | None = None,
         spares: Spares | None = None,
         begun: Callable[[str, int], None] = lambda _name, _pid: None,
+        tell: Callable[[NodeEventKind, str], None] = lambda _kind, _name: None,
     ) -> None:
         self.name = name
         self.ready = asyncio.Event()
@@ -133,6 +141,9 @@ class Child:
         self._door = door
         self._spares = spares
         self._begun = begun
+        self._tell = tell
+        self.deaths = 0
+        """Of processes that nobody had asked to end."""
         self._process: Process | None = None
         self._next: Process | None = None
         """Started to take the place of the running one."""
@@ -149,6 +160,11 @@ class Child:
     def pid(self) -> int:
         """Of the running process; 0 when there is none."""
         return self._process.pid if self._process and self._process.runs else 0
+
+    @property
+    def since(self) -> float:
+        """When the running process became this role, Unix seconds; 0 when there is none."""
+        return self._process.since if self._process and self._process.runs else 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -219,6 +235,7 @@ class Child:
         former, self._process = self._process, other
         self.heard = self._clock.monotonic()
         self._swapped.set()
+        self._tell("restarted", self.name)
         former.signal(HAND_OVER)
         await self._aside(self._until_gone(former, patience))
         return True
@@ -273,7 +290,10 @@ class Child:
             return
         if process is self._on_purpose:
             log.info("role ended to be started anew", name=self.name)
+            self._tell("restarted", self.name)
             return
+        self.deaths += 1
+        self._tell("died", self.name)
         if self._next is not None:  # one is on its way already
             self._process, self._next = self._next, None
             log.error("role died", name=self.name, code=process.ended.result(), restart_in=0.0)
@@ -294,7 +314,7 @@ class Child:
         assert process.stdout is not None
         logs = asyncio.create_task(self._logs.forward(self.name, process.stdout, self._tidy))
         self._begun(self.name, process.pid)
-        return Process(process, logs, self._clock.monotonic())
+        return Process(process, logs, self._clock.monotonic(), self._clock.wall())
 
     def _from_reserve(self) -> asyncio.subprocess.Process | None:
         spare = self._spares.take() if self._spares is not None else None

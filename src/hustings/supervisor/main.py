@@ -10,23 +10,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
-from prometheus_client import REGISTRY, Gauge, generate_latest
+from prometheus_client import REGISTRY, disable_created_metrics, generate_latest
 
 from hustings.addresses import by_name
 from hustings.archive.open_store import KEYS, where
 from hustings.bus import subjects
 from hustings.bus.client import Bus
+from hustings.bus.health_messages import NodeEventKind
 from hustings.bus.messages import RoleMetrics, RoleReady
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
+from hustings.notify import notify, status
 from hustings.sockets import audience_socket, studio_socket
 from hustings.store.tokens import kept_secret
+from hustings.studio.trusted_time import since_boot
 from hustings.supervisor.cgroups import Groups, NoGroups, own_group
 from hustings.supervisor.child import Child, Doorway, NeverStarted, role_command, tethered
 from hustings.supervisor.doors import Door, doors, hold
 from hustings.supervisor.folder import DataFolder
+from hustings.supervisor.health import Health
 from hustings.supervisor.hung import LOOKS, SILENT_FOR, Hung, waited
 from hustings.supervisor.logs import LogWriter
 from hustings.supervisor.memory import (
@@ -47,9 +51,11 @@ from hustings.supervisor.tls import usable_certificate, with_links
 
 log = structlog.get_logger()
 
-_up = Gauge("hustings_role_up", "1 while the role runs and serves.", ["name"])
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as role.py
 
 GATE_KEY = "HUSTINGS_GATE_KEY"
+HEALTH_EVERY = 2.0
+"""Seconds between two NodeHealth."""
 PATIENCE = {"edge": 10.0, "certificates": 3.0, "studio": 6.0, "scribe": 3.0, "stage": 6.0, "bus": 3.0}
 """Seconds each kind of role has to stop, in the order they are stopped."""
 
@@ -89,6 +95,13 @@ class Supervisor:
         self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
         self._children = self._make_children(settings, command)
+        self._health = Health(
+            self._children,
+            settings.data,
+            wall=self._clock.wall,
+            monotonic=self._clock.monotonic,
+            steady=since_boot,
+        )
         self._groups: Groups | None = None
         self._limits: dict[str, int] = {}
         self._rolling: asyncio.Task[None] | None = None
@@ -99,10 +112,11 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
         self._started = self._clock.monotonic()
+        self._bus: Bus | None = None
 
     def _separate(self) -> None:
         """Bounds each role's memory, by cgroups where they may be made; the log says what could be had."""
-        self._limits = limits(self._children, machine_memory())
+        self._limits = self._health.limits = limits(self._children, machine_memory())
         for name, limit in self._limits.items():
             limit_gauge.labels(name).set(limit)
         why = ""
@@ -128,6 +142,10 @@ class Supervisor:
         if self._groups is not None:
             self._groups.place(name, pid)
 
+    def _tell(self, kind: NodeEventKind, name: str) -> None:
+        if not self._stop.is_set():
+            self._health.happened(kind, name)
+
     def _make_children(self, settings: Settings, command: Callable[..., list[str]]) -> dict[str, Child]:
         environment = child_environment(settings, self.doors, self._bus_url)
         edges = settings.edges or max(1, len(os.sched_getaffinity(0)) - 1)
@@ -148,6 +166,7 @@ class Supervisor:
                 door=self._doorway(kind_of(name)),
                 spares=self._spares.get(kind_of(name)),
                 begun=self._placed,
+                tell=self._tell,
             )
             for name, argv in commands.items()
         }
@@ -157,17 +176,20 @@ class Supervisor:
             after=self._all_open,
             needed=False,
             begun=self._placed,
+            tell=self._tell,
         )
         if settings.domain:
             children["certificates"] = Child(
                 *("certificates", command("certificates"), environment, self._logs, self._clock),
                 needed=False,
+                tell=self._tell,
             )
         if self._nats:
             bus = Child(
                 *("bus", tethered(self._nats.command, "bus"), keyless),
                 *(self._logs, self._clock, tidy),
                 begun=self._placed,
+                tell=self._tell,
             )
             children = {"bus": bus, **children}
         return children
@@ -212,8 +234,8 @@ class Supervisor:
         running: dict[str, asyncio.Task[None]] = {}
         bus: Bus | None = None
         self._separate()
-        door = MetricsDoor(self.doors["metrics"], self._metrics)
-        watch = asyncio.gather(self._watch(), self._watch_memory())
+        door = MetricsDoor(self.doors["metrics"], self._metrics, self._health.ready)
+        watch = asyncio.gather(self._watch(), self._watch_memory(), self._watch_health())
         try:
             # All at once: while the bus starts, the roles are still importing, and then they wait for it.
             for name, child in self._children.items():
@@ -238,7 +260,8 @@ class Supervisor:
             connecting.cancel()
             _raise_failures(running)
             return None
-        bus = connecting.result()
+        bus = self._bus = connecting.result()
+        self._health.bus_connected = lambda: bus.connected
         await bus.subscribe(subjects.ROLE_READY, RoleReady, self._on_ready)
         await bus.subscribe(subjects.ROLE_METRICS, RoleMetrics, self._on_metrics)
         if "bus" in self._children:
@@ -254,6 +277,7 @@ class Supervisor:
     async def _shut_down(self, running: Mapping[str, asyncio.Task[None]], bus: Bus | None) -> None:
         """Edges first, so that no listener meets a half-stopped server; the bus last."""
         log.info("stopping")
+        notify("STOPPING=1")
         self._folder.forget_addresses()
         killer = asyncio.create_task(self._kill_when_told())
         for kind, patience in PATIENCE.items():
@@ -315,6 +339,7 @@ class Supervisor:
                 addresses |= {"certificate": str(cert.absolute()), "certificate_key": str(key.absolute())}
             self._folder.remember_addresses(addresses)
             self._all_open.set()
+            notify("READY=1", status("all doors are open"))
             log.info("ready", seconds=round(self._clock.monotonic() - self._started, 2))
 
     def _open(self, name: str) -> None:
@@ -333,9 +358,9 @@ class Supervisor:
         """Called from the metrics door's thread: everything here is replaced, never changed in place."""
         now = self._clock.monotonic()
         current: dict[str, str] = {}
+        self._health.ups()
         for name, child in list(self._children.items()):
             fresh = child.heard is not None and now - child.heard < SILENT_FOR
-            _up.labels(name).set(int(child.pid != 0 and (fresh or name == "bus")))
             text = self._texts.get(name)
             if text and fresh:
                 current[name] = text
@@ -353,6 +378,7 @@ class Supervisor:
             }
             for name in hung.look(self._clock.monotonic(), roles):
                 log.error("role hangs; killing it", name=name)
+                self._tell("hung", name)
                 self._children[name].kill()
 
     async def _watch_memory(self) -> None:
@@ -364,10 +390,25 @@ class Supervisor:
                 if has is None:
                     continue
                 memory_gauge.labels(name).set(has)
+                self._health.has_memory(name, has)
                 if has > self._limits[name]:
                     memory_kills.labels(name).inc()
                     log.error("role has too much memory; killing it", name=name, bytes=has)
+                    self._tell("memory", name)
                     child.kill()
+
+    async def _watch_health(self) -> None:
+        """Looks once a second; tells the studio, and systemd where that asks."""
+        told = 0.0
+        while True:
+            self._health.look()
+            if self._bus is not None and self._clock.monotonic() - told >= HEALTH_EVERY:
+                told = self._clock.monotonic()
+                await self._bus.publish(subjects.NODE_HEALTH, self._health.report())
+            if self._all_open.is_set():
+                away = ", ".join(name for name, up in self._health.ups().items() if not up)
+                notify("WATCHDOG=1", status(f"not serving: {away}" if away else "all roles serve"))
+            await asyncio.sleep(1.0)
 
 
 def kind_of(name: str) -> str:

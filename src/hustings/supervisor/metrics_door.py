@@ -1,7 +1,8 @@
-"""The private door where Prometheus reads all roles' metrics at once."""
+"""The private door where Prometheus reads all roles' metrics at once, and others whether the node serves."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -42,10 +43,13 @@ class _ServerIPv6(_Server):
 
 
 class MetricsDoor:
-    """GET /metrics answers `text()`, called from another thread; GET /healthz answers 200."""
+    """GET /metrics answers `text()`; GET /readyz and /readyz/ROLE answer 200 or 503 by `ready("")` and
+    `ready(ROLE)`, which raises KeyError for no role. Both are called from another thread. GET /healthz
+    answers 200: the supervisor lives."""
 
-    def __init__(self, door: Door, text: Callable[[], str]) -> None:
+    def __init__(self, door: Door, text: Callable[[], str], ready: Callable[[str], tuple[bool, str]]) -> None:
         self._text = text
+        self._ready = ready
         try:
             server = _ServerIPv6 if ":" in door.host else _Server
             self._server = make_server(door.host, door.port, self._answer, server, _Quiet)
@@ -68,5 +72,15 @@ class MetricsDoor:
         if request["PATH_INFO"] == "/healthz":
             start("200 OK", [("Content-Type", "text/plain")])
             return [b"ok\n"]
+        path, _, role = request["PATH_INFO"][1:].partition("/")
+        if path == "readyz":
+            with contextlib.suppress(KeyError):
+                ready, said = self._ready(role)
+                start(
+                    "200 OK" if ready else "503 Service Unavailable", [("Content-Type", "application/json")]
+                )
+                return [said.encode()]
         start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"Metrics are at /metrics.\n"]
+        return [
+            b"Metrics are at /metrics, whether all roles serve at /readyz, one of them at /readyz/stage.\n"
+        ]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from hustings.log import SUPERVISED
+from hustings.notify import NOTIFY_SOCKET
 from hustings.priority import NICENESS
 from hustings.role import SUPERVISOR_PID
 from hustings.supervisor.logs import MAX_LINE
@@ -143,9 +144,11 @@ async def start_process(
     keep: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
     """A child of this supervisor. `keep`: descriptors that it inherits. Raises OSError."""
+    # systemd is told by the supervisor, and by nobody else.
+    inherited = {name: value for name, value in os.environ.items() if name != NOTIFY_SOCKET}
     return await asyncio.create_subprocess_exec(
         *command,
-        env={**os.environ, **environment, SUPERVISOR_PID: str(os.getpid()), SUPERVISED: "1"},
+        env={**inherited, **environment, SUPERVISOR_PID: str(os.getpid()), SUPERVISED: "1"},
         stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin.fileno(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

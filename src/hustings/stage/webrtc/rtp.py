@@ -21,6 +21,7 @@ MAX_PACKET = 2048
 _HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
 _ONE_BYTE = 0xBEDE
+_ONE_WORD = b"\xbe\xde\x00\x01"
 _TWO_BYTE = 0x100
 """The upper twelve bits of the two-byte profile; the lower four are application bits."""
 
@@ -56,6 +57,14 @@ def parse(data: bytes, level_id: int = 0) -> RtpPacket:
     if size < HEADER_BYTES or size > MAX_PACKET:
         raise Corrupt(f"RTP packet of {size} bytes")
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    if first == 0x90 and level_id and data[12:16] == _ONE_WORD and data[18:20] == b"\0\0":
+        # What nearly all are: the level, if it is that, is the only extension (RFC 8285 4.2).
+        own = data[17]
+        if data[16] == level_id << 4:
+            marker = second >= 0x80
+            return RtpPacket(
+                second & 0x7F, marker, sequence, timestamp, ssrc, data[20:], own & 0x7F, own >= 0x80
+            )
     if first >> 6 != 2:
         raise Corrupt("not RTP version 2")
     start = HEADER_BYTES + 4 * (first & 0x0F)
@@ -186,24 +195,21 @@ class RtpStream:
         self, payload: bytes, samples: int = 960, *, marker: bool = False, level: int | None = None
     ) -> bytes:
         """The packet that carries `payload`, which lasts `samples` (48 kHz). `level`: -dBov, 0-127."""
-        extensions: dict[int, bytes] | None = None
-        if level is not None and self.level_id:
-            # The V bit claims voice; a level above -50 dBov is taken as such.
-            extensions = {self.level_id: bytes((level & 0x7F | (0x80 if level < 50 else 0),))}
-        packet = build(
-            self.payload_type,
-            self._sequence,
-            self._timestamp,
-            self.ssrc,
-            payload,
+        sequence, timestamp = self._sequence, self._timestamp
+        self._sequence = sequence + 1 & 0xFFFF
+        self._timestamp = timestamp + samples & 0xFFFF_FFFF
+        self._packets += 1
+        self._octets += len(payload)
+        if level is None or not self.level_id:
+            second = self.payload_type | (0x80 if marker else 0)
+            return _HEADER.pack(0x80, second, sequence, timestamp, self.ssrc) + payload
+        # The V bit claims voice; a level above -50 dBov is taken as such.
+        extensions = {self.level_id: bytes((level & 0x7F | (0x80 if level < 50 else 0),))}
+        return build(
+            *(self.payload_type, sequence, timestamp, self.ssrc, payload),
             marker=marker,
             extensions=extensions,
         )
-        self._sequence = self._sequence + 1 & 0xFFFF
-        self._packets += 1
-        self._octets += len(payload)
-        self.skip(samples)
-        return packet
 
     def skip(self, samples: int) -> None:
         """Lets time pass without a packet (a gap or DTX): only the timestamp goes on."""

@@ -6,6 +6,7 @@ import { DeskForm } from "./desk_form.js";
 import { watchHold } from "./desk_hold.js";
 import { copy, draw, Invitations } from "./desk_invitations.js";
 import { Recordings } from "./desk_recordings.js";
+import { Said } from "./desk_said.js";
 import { DeskTime } from "./desk_time.js";
 import { answerOf } from "./dialog.js";
 import { FocusKeeper } from "./focus.js";
@@ -115,6 +116,8 @@ if (slug) {
   people = new Invitations(strings, slug, { ask, tell: (error) => tell(strings, error), drawn: () => focus.keep() });
   share();
   const recordings = new Recordings(strings, slug, { ask, tell: (error) => tell(strings, error), drawn: () => focus.keep() });
+  const said = new Said(strings, slug, { ask, tell: (error) => tell(strings, error) });
+  void said.refresh().catch(() => {});
   const cancel = /** @type {HTMLButtonElement} */ (byId("cancel"));
   cancel.disabled = false;
   cancel.addEventListener("click", async () => {

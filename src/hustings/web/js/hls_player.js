@@ -1,6 +1,7 @@
 // LL-HLS: native where the browser truly has it, else hls.js, which is loaded only now.
 
 import { Backoff } from "./backoff.js";
+import { Beacon } from "./listen_beacon.js";
 import { toldToWait, withPlace } from "./lobby_place.js";
 
 /** Closer to the newest sound than this is live, s. */
@@ -40,6 +41,7 @@ export class HlsPlayer {
     this.firstAudio = null;
     /** @type {any} */
     this._hls = null;
+    this._beacon = new Beacon(url.replace(/hls\/index\.m3u8.*$/, "beacon"), audio);
   }
 
   start() {
@@ -57,10 +59,12 @@ export class HlsPlayer {
     } else {
       void this._load();
     }
+    this._beacon.start();
     this._play();
   }
 
   stop() {
+    this._beacon.stop();
     this._abort.abort();
     clearTimeout(this._timer);
     this._hls?.destroy();

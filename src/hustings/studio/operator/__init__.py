@@ -1,0 +1,1 @@
+"""How the server is, for whoever runs it: a page, and the same as JSON."""
