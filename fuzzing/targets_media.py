@@ -328,7 +328,7 @@ def _example(info: Any) -> Any:
     if isinstance(info, inspect.ListType):
         return [_example(info.item_type)]
     if isinstance(info, inspect.DictType):
-        return {"a": _example(info.value_type)}
+        return {_example(info.key_type): _example(info.value_type)}
     if isinstance(info, inspect.LiteralType):
         return info.values[0]
     simple: dict[type, Any] = {

@@ -267,11 +267,11 @@ def test_rings_breathe_with_the_levels_that_are_told(context: BrowserContext) ->
     page.wait_for_selector("#waiting li")
     studio.levels({"building-councillor": -30, "parents": -12, "library-friends": -3})
     page.wait_for_function(
-        "document.querySelector('[data-key=building-councillor]').style"
+        "() => document.querySelector('[data-key=building-councillor]').style"
         ".getPropertyValue('--level') === '0.50'"
     )
     page.wait_for_function(
-        "document.querySelector('[data-key=parents]').style.getPropertyValue('--level') === '0.80'"
+        "() => document.querySelector('[data-key=parents]').style.getPropertyValue('--level') === '0.80'"
     )
     muted = "document.querySelector('[data-key=library-friends]').style.getPropertyValue('--level')"
     assert page.evaluate(muted) == "0.00"

@@ -211,7 +211,7 @@ async def test_a_long_file_goes_out_as_fast_as_it_is_taken(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay_sender, "PIECE", 100_000)
-    recording = door.record(40.0)
+    recording = door.record(60.0)
     file = program_m4a(recording.folder, write_index(recording.folder))
     data = file.read(0, file.size)
     assert len(data) > 300_000
@@ -249,7 +249,7 @@ async def test_who_takes_nothing_is_let_go(door: Door, monkeypatch: pytest.Monke
 async def test_a_file_that_breaks_off_cuts_the_connection(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_sender, "PIECE", 60_000)
+    monkeypatch.setattr(replay_sender, "PIECE", 40_000)
     recording = door.record()
     client = door.house.client(room=10_000)
     client.get(NAMED + "program.m4a")

@@ -324,7 +324,7 @@ def test_minutes_that_are_not_listed_any_more_are_in_the_public_record(page: Pag
     assert page.locator("#curve-box").is_visible() == bool(listed)
     fetch = page.get_by_role("button", name="Fetch them from the public record")
     fetch.click()
-    page.wait_for_function("document.getElementById('left-out').textContent.includes('cannot be reached')")
+    page.wait_for_function("() => document.getElementById('left-out').textContent.includes('cannot be reached')")
     door.record = entries(EARLIER, minutes(SINCE, 9, 5)) + entries(LIVE, all_rows)
     fetch.click()
     page.wait_for_selector("#left-out-box", state="hidden")
@@ -408,7 +408,7 @@ def test_it_keeps_up_by_itself_and_stays_where_one_reads(page: Page) -> None:
     door.figures = audience(broadcast(LIVE, SINCE, one_more), as_of=AFTER + timedelta(minutes=1))
     with page.expect_response("**/audience.json"):
         page.clock.run_for(20_000)
-    page.wait_for_function("document.getElementById('readout').textContent.startsWith('22:37')")
+    page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('22:37')")
     slider.focus()
     slider.press("Home")
     door.figures = audience(
@@ -416,7 +416,7 @@ def test_it_keeps_up_by_itself_and_stays_where_one_reads(page: Page) -> None:
     )
     with page.expect_response("**/audience.json"):
         page.clock.run_for(20_000)
-    page.wait_for_function("document.getElementById('as-of').textContent.includes('22:39')")
+    page.wait_for_function("() => document.getElementById('as-of').textContent.includes('22:39')")
     assert page.inner_text("#readout").startswith("21:00")
     assert page.evaluate("document.activeElement.id") == "minute"
 

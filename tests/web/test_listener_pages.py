@@ -110,7 +110,7 @@ def test_hostile_texts_are_texts(page: Page) -> None:
     page.wait_for_selector("#show-keys:not([hidden])")
     door.change(listeners=7)
     look(page)
-    page.wait_for_function("document.getElementById('count').innerText.startsWith('7')")
+    page.wait_for_function("() => document.getElementById('count').innerText.startsWith('7')")
     assert page.locator("main img, main script:not([type])").count() == 0
     assert "owned" not in page.title().split(" · ")[0] or page.title().startswith("<script>")
     assert page.evaluate("document.querySelector('[data-part=word]').textContent") == HOSTILE
@@ -127,7 +127,7 @@ def test_a_hand_tells_nobody_its_ticket_and_comes_down_with_it(page: Page) -> No
     assert ticket not in str(hand)
     page.keyboard.press("h")
     page.wait_for_selector("#panel", state="hidden")
-    page.wait_for_function("!localStorage.getItem('hustings hand library')")
+    page.wait_for_function("() => !localStorage.getItem('hustings hand library')")
     assert door.posts[1] == ("/r/library/hand", {"lower": True, "ticket": ticket})
 
 
@@ -145,7 +145,7 @@ def test_nobody_is_asked_for_a_microphone_before_being_called(page: Page) -> Non
     page.wait_for_selector("#panel[data-step=called]")
     assert not page.evaluate("window.asked")
     page.keyboard.press("Enter")
-    page.wait_for_function("window.asked")
+    page.wait_for_function("() => window.asked")
 
 
 def test_where_hands_are_not_taken_none_is_offered(page: Page) -> None:
@@ -162,7 +162,7 @@ def test_a_refused_question_keeps_its_text(page: Page) -> None:
     page.fill("textarea[name=text]", "Why?")
     door.status = 429
     page.click(".ask [type=submit]")
-    page.wait_for_function("document.getElementById('ask-says')?.innerText.includes('wait 3 s')")
+    page.wait_for_function("() => document.getElementById('ask-says')?.innerText.includes('wait 3 s')")
     assert page.input_value("textarea[name=text]") == "Why?"
     door.status = 202
     page.click(".ask [type=submit]")
