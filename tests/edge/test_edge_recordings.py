@@ -34,14 +34,22 @@ HOME = f"https://hear.example/r/{SLUG}"
 EARLIER = "20261127T200000-abc123"
 
 
-async def told(house: House, data: Path, *, title: str = "Town hall", keep_days: int | None = None) -> None:
-    """The studio publishes the room with what it knows of its recordings."""
+async def told(
+    house: House,
+    data: Path,
+    *,
+    title: str = "Town hall",
+    keep_days: int | None = None,
+    more: dict[str, Page] | None = None,
+) -> None:
+    """The studio publishes the room with what it knows of its recordings, and `more` pages."""
     library = Library(data)
     folder = library.folder(SLUG, over=True)
     last = RoomRecordings(library).about(SLUG, folder) if folder is not None else None
     view = RoomView(slug=SLUG, title=title, status="ended", audience_url=HOME, replay=last)
     renderer = Renderer(load_texts(), Assets())
-    await publish(house, recordings_pages(renderer, view, OfRoom(last=last, keep_days=keep_days)))
+    pages = recordings_pages(renderer, view, OfRoom(last=last, keep_days=keep_days))
+    await publish(house, {**pages, **(more or {})})
 
 
 @pytest.fixture
@@ -218,7 +226,8 @@ async def test_what_was_published_on_a_recording_stands_on_its_page_and_on_no_ot
     }
     before = (await door.ask(f"{REPLAY}{BROADCAST}/", HTML)).body
     body = msgspec.json.encode(OfBroadcasts(broadcasts=of))
-    await publish(door.house, {"published.json": Page(content_type="application/json", body=body)})
+    published = {"published.json": Page(content_type="application/json", body=body)}
+    await told(door.house, door.data, more=published)
     for address in (f"{REPLAY}{BROADCAST}/", REPLAY):
         page = (await door.ask(address, HTML)).body
         assert page != before, "a page that was filled already is filled anew"

@@ -68,7 +68,8 @@ async def test_a_room_is_published_with_both_pages_and_state(tmp_path: Path) -> 
         assert shown["broadcast"] == room.broadcast_id
         assert [i["name"] for i in shown["invitations"]] == ["Ada"]
         assert shown["started_at"] is None
-        assert set(shown["links"]) == {"page", "state", "live", "whip", "embed", "start", "record", "hold"}
+        always = {"page", "state", "live", "whip", "embed", "start", "record", "audience"}
+        assert set(shown["links"]) == {*always, "hold"}
         for name in ("page.de", "page.en"):
             page = room.pages[name].body.decode()
             assert "Ada" in page
@@ -88,7 +89,7 @@ async def test_links_are_what_there_is(tmp_path: Path) -> None:
         assert {"live", "stream_ogg", "stream_aac"} <= set(links)
         await house.command("stop")
         (room,) = await published(house)
-        assert set(state(room)["links"]) == {"page", "state", "embed", "whip", "start", "record"}
+        assert set(state(room)["links"]) == {"page", "state", "embed", "whip", "start", "record", "audience"}
 
 
 async def test_who_speaks_and_who_listens_is_in_the_state(tmp_path: Path) -> None:

@@ -324,7 +324,9 @@ def test_minutes_that_are_not_listed_any_more_are_in_the_public_record(page: Pag
     assert page.locator("#curve-box").is_visible() == bool(listed)
     fetch = page.get_by_role("button", name="Fetch them from the public record")
     fetch.click()
-    page.wait_for_function("() => document.getElementById('left-out').textContent.includes('cannot be reached')")
+    page.wait_for_function(
+        "() => document.getElementById('left-out').textContent.includes('cannot be reached')"
+    )
     door.record = entries(EARLIER, minutes(SINCE, 9, 5)) + entries(LIVE, all_rows)
     fetch.click()
     page.wait_for_selector("#left-out-box", state="hidden")
