@@ -120,8 +120,9 @@ def test_the_operators_answer_is_of_this_server(server: Server) -> None:
         found = health(server)
         if not found or not any(found["history"]["cpu"].get("stage", [])):
             return None
-        # What the supervisor says comes every two seconds.
-        return found if all(role["state"] == "up" for role in found["roles"]) else None
+        # What the supervisor says comes every two seconds, what edges say of themselves later.
+        up = all(role["state"] == "up" for role in found["roles"])
+        return found if up and found["numbers"]["places_free"] is not None else None
 
     state = until(measured)
     assert {role["name"] for role in state["roles"]} == set(ROLES)

@@ -31,6 +31,14 @@ def power_db(samples: Sound, hertz: float) -> float:
     return 10 * math.log10(float(spectrum[near].sum()) + 1e-20)
 
 
+def all_packets(output: TickOutput) -> dict[str, bytes]:
+    """By session, speakers' and listeners'; of who is sent several the last."""
+    packets = dict(output.packets)
+    for batch in output.audience:
+        packets |= {session: payload for session in batch.sessions for payload, _ in batch.parts}
+    return packets
+
+
 class Person:
     """One participant: sends a tone or silence, decodes the return feed without a break."""
 
@@ -116,7 +124,7 @@ class Hall:
     def tick(self, skipped: int = 0) -> TickOutput:
         output = self.engine.tick(self.now, self.wall, skipped)
         self.outputs.append(output)
-        packets = dict(output.packets)
+        packets = all_packets(output)
         for person in self.people:
             if person.session in packets:
                 person.take(packets[person.session])

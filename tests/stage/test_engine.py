@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stage_engine_support import Hall, power_db
+from stage_engine_support import Hall, all_packets, power_db
 
 from hustings.errors import Refused
 
@@ -188,13 +188,13 @@ def test_nothing_goes_out_before_live() -> None:
     anna.gain = 0.3
     hall.run(0.5)
     assert all(output.program is None for output in hall.outputs)
-    silence = {dict(output.packets)["ear"] for output in hall.outputs}
+    silence = {all_packets(output)["ear"] for output in hall.outputs}
     assert len(silence) == 1
     hall.engine.go_live(hall.wall, hall.wall)
     hall.run(0.5)
     program = hall.outputs[-1].program
     assert program is not None
-    assert dict(hall.outputs[-1].packets)["ear"] is program.packet
+    assert all_packets(hall.outputs[-1])["ear"] is program.packet
     # Not even the look-ahead of what was said before.
     first = next(output.program for output in hall.outputs if output.program)
     assert first.media_time == 0

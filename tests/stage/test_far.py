@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from stage_engine_support import Hall, Person, Sound
+from stage_engine_support import Hall, Person, Sound, all_packets
 
 import hustings
 from hustings.audio.level import level_dbov
@@ -52,12 +52,12 @@ def test_silent_ones_and_listeners_who_lose_share_an_encode_with_error_correctio
     made.engine.far("ben-1", 0.2, 0.0)
     ada.gain = 1.0
     made.run(1.0)
-    before = [packet for output in made.outputs for key, packet in output.packets if key == "ear"]
+    before = [all_packets(output)["ear"] for output in made.outputs]
     assert len(set(before)) == 1, "not live: silence, whatever was lost"
     assert protected(ben.packets[10:]) > 0.3
     made.engine.go_live(made.wall, made.wall)
     made.run(1.0)
-    sent = [dict(output.packets) for output in made.outputs[-40:]]
+    sent = [all_packets(output) for output in made.outputs[-40:]]
     assert all(one["ear"] is one["ben-1"] for one in sent), "one encode for both"
     assert protected([one["ear"] for one in sent]) > 0.3
     program = [output.program.packet for output in made.outputs[-40:] if output.program]

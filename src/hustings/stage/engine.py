@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from hustings.stage.returns import AUDIBLE_MEAN_SQUARE, PRIVATE_LINGERS, Returns
 from hustings.stage.seat import Seat
 from hustings.stage.tap import Tap, TickRecord
 from hustings.stage.webrtc import rtp
+from hustings.stage.whep_audience import NO_WISH, Batch, WhepAudience, Wish
 
 MAX_SEATS = 256
 """Participants remembered; beyond, the one that left longest ago is forgotten."""
@@ -52,9 +53,11 @@ class ProgramFrame:
 
 @dataclass(slots=True)
 class TickOutput:
-    """What one tick gives: packets by session, the program frame when live."""
+    """What one tick gives: speakers' packets by session, the program frame when live."""
 
     packets: list[tuple[str, bytes]] = field(default_factory=list)
+    audience: list[Batch] = field(default_factory=list)
+    """Of those who listen by WHEP."""
     program: ProgramFrame | None = None
     record: TickRecord | None = None
 
@@ -82,8 +85,9 @@ def warm_up() -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    kind: Literal["ingest", "egress"]
-    seat: Seat | None
+    """Of one who speaks."""
+
+    seat: Seat
     returns: bool
 
 
@@ -120,6 +124,7 @@ class BroadcastEngine:
         self._sessions: dict[str, _Session] = {}
         self._ears: dict[str, places.Ear] = {}
         """By session of those who hear returns."""
+        self._audience = WhepAudience()
         self._events: list[TimedEvent] = []
         self._event_count = 0
         self._wall = wall
@@ -157,7 +162,7 @@ class BroadcastEngine:
         seat.place, seat.aside = place, aside
         seat.sit_down(session_id, payload_type, level_id, way)
         seat.on_air = places.on_air(seat, self._seats)
-        self._sessions[session_id] = _Session("ingest", seat, returns)
+        self._sessions[session_id] = _Session(seat, returns)
         self.changed = True
         return replaced
 
@@ -214,20 +219,20 @@ class BroadcastEngine:
             raise Refused(422, "Not an event", f"{size} bytes of data, {MAX_EVENT_DATA} may be", "data")
         self._event(kind, data)
 
-    def listen(self, session_id: str) -> None:
+    def listen(self, session_id: str, wish: Wish = NO_WISH) -> None:
         """A WHEP session: hears the program once live, silence before."""
-        self._sessions[session_id] = _Session("egress", None, True)
+        self._audience.add(session_id, wish)
         self.changed = True
 
     def disconnect(self, session_id: str) -> None:
         """A session is over; its participant's seat stays. Unknown sessions are none."""
         session = self._sessions.pop(session_id, None)
-        if session is None:
+        if session is None and not self._audience.remove(session_id):
             return
         self.changed = True
         self._returns.forget(session_id)
         self._ears.pop(session_id, None)
-        if session.seat is not None:
+        if session is not None:
             if session.seat.connected:
                 self._tell("left", session.seat)
             session.seat.stand_up()
@@ -262,7 +267,7 @@ class BroadcastEngine:
 
     def close(self) -> list[str]:
         """Ends the broadcast; returns the sessions that are to be closed."""
-        sessions = list(self._sessions)
+        sessions = [*self._sessions, *self._audience]
         for session_id in sessions:
             self.disconnect(session_id)
         self.live = False
@@ -274,12 +279,12 @@ class BroadcastEngine:
     def packet(self, session_id: str, data: bytes, now: float) -> None:
         """An RTP packet that arrived in a session."""
         session = self._sessions.get(session_id)
-        if session is not None and session.seat is not None:
+        if session is not None:
             session.seat.receive(data, now)
 
     def far(self, session_id: str, lost: float, age: float) -> None:
         """What the other side of a session says it lost of what we send; `age`: seconds ago."""
-        if session_id in self._sessions:
+        if session_id in self._sessions or session_id in self._audience:
             self._returns.far(session_id, lost if age < FAR_HOLDS else 0.0)
 
     def tick(self, now: float, wall: float, skipped: int = 0) -> TickOutput:
@@ -288,14 +293,14 @@ class BroadcastEngine:
         output = TickOutput()
         if self.live:
             self.media_time += skipped * FRAME_SAMPLES
-        if not self._sessions and not self.live:
+        if not self._sessions and not self._audience and not self.live:
             return output
         heard, frames, voices = self._pull(now)
         seats = [seat for seat in heard if seat.on_air or seat.moved]
         frames = frames[: len(seats)]
         total, program = self._mix(seats, frames)
         packet, private = self._encode_returns(now, seats, frames, total, program, voices)
-        self._address(output, packet, private)
+        self._address(output, packet, private, skipped)
         output.record = self.tap.take(self._seats.values(), self.live, self.media_time, wall, program)
         if self.live:
             output.program = ProgramFrame(self.broadcast_id, self.media_time, wall, program, packet)
@@ -388,7 +393,7 @@ class BroadcastEngine:
         feeds: dict[str, places.Feed] = {}
         for session_id, session in self._sessions.items():
             seat = session.seat
-            if seat is None or not session.returns:
+            if not session.returns:
                 continue
             ear = self._ears.get(session_id)
             if ear is not None and ear.plain and seat.place == "stage" and not (seat.aside or seat.moved):
@@ -401,20 +406,16 @@ class BroadcastEngine:
                 feeds[session_id] = feed
         return feeds
 
-    def _address(self, output: TickOutput, packet: bytes, private: dict[str, bytes]) -> None:
-        """Who gets which packet: talkers first, the audience by WHEP last."""
-        for_audience = packet if self.live else self._silent_packet
+    def _address(self, output: TickOutput, packet: bytes, private: dict[str, bytes], skipped: int) -> None:
+        """Who gets which packet."""
         robust = self._returns.robust
-        audience_robust = robust if self.live else {}
-        audience: list[tuple[str, bytes]] = []
         for session_id, session in self._sessions.items():
-            if session.kind == "egress":
-                audience.append((session_id, audience_robust.get(session_id, for_audience)))
-            elif session.returns:
+            if session.returns:
                 silent = self._ears[session_id].silent
                 shared = self._silent_packet if silent else robust.get(session_id, packet)
                 output.packets.append((session_id, private.get(session_id, shared)))
-        output.packets += audience
+        heard = (packet, robust) if self.live else (self._silent_packet, {})
+        output.audience = self._audience.packets(*heard, skipped)
 
     # --- what is told ------------------------------------------------------------------------------
 
@@ -436,7 +437,7 @@ class BroadcastEngine:
     @property
     def egress_sessions(self) -> int:
         """WHEP sessions."""
-        return sum(1 for session in self._sessions.values() if session.kind == "egress")
+        return len(self._audience)
 
     @property
     def lookahead(self) -> int:

@@ -23,6 +23,7 @@ from hustings.stage.socket_peer import SocketPeer, SocketPeers
 from hustings.stage.ticker import Held, Ticker
 from hustings.stage.webrtc import sdp
 from hustings.stage.webrtc.peer import AnsweringPeer, MediaDoor
+from hustings.stage.whep_audience import Wish
 
 log = structlog.get_logger()
 
@@ -175,7 +176,8 @@ class Sessions:
             )
             self._ticker.peers.pop(replaced, None)
         else:
-            engine.listen(session.session_id)
+            described = session.peer.offer
+            engine.listen(session.session_id, Wish(described.ptime, described.max_ptime))
         self._ticker.peers[session.session_id] = Held(engine.broadcast_id, session.peer, speaks)
         return replaced
 

@@ -50,6 +50,8 @@ class Terms(NamedTuple):
 
     payload_type: int = PAYLOAD_TYPE
     level_id: int = LEVEL_ID
+    ptime: int = 0
+    max_ptime: int = 0
 
 
 class SocketPeer:

@@ -26,6 +26,7 @@ from hustings.stage.engine import METER_FRAMES, BroadcastEngine, ProgramFrame
 from hustings.stage.socket_peer import SocketPeer
 from hustings.stage.tap import TickRecord
 from hustings.stage.webrtc.peer import AnsweringPeer
+from hustings.stage.whep_audience import Batch
 
 log = structlog.get_logger()
 
@@ -276,6 +277,8 @@ class Ticker:
                 stream.skip(skipped * FRAME_SAMPLES)
             if not held.peer.send(stream.next(payload)):
                 _unsent.inc()
+        for batch in output.audience:
+            self._send_batch(batch)
         if output.record is not None:  # before the program: a chunk finds its ticks known
             self._outlet.record(engine.broadcast_id, output.record)
         if output.program is not None:
@@ -291,6 +294,18 @@ class Ticker:
             self._outlet.levels(
                 StageLevels(broadcast_id=engine.broadcast_id, slug=engine.slug, levels=levels)
             )
+
+    def _send_batch(self, batch: Batch) -> None:
+        for session_id in batch.sessions:
+            held = self.peers.get(session_id)
+            if held is None:
+                continue
+            stream, send = held.peer.stream, held.peer.send
+            for payload, samples in batch.parts:
+                if not payload:
+                    stream.skip(samples)
+                elif not send(stream.next(payload, samples)):
+                    _unsent.inc()
 
     def next_wall(self) -> float:
         """Unix time of the tick that is due next, late or not. Only in the tick's thread."""

@@ -236,6 +236,7 @@ class Audience:
                 await self._sum_up(each)
         for slug, facts in self.plays.final():
             await self._add(slug, facts)
+        self._forget_salts()
         if now - self._shown_at >= SHOW_EVERY:
             self._shown_at = now
             for slug in {each.slug for each in self._on_air.values()} | self.plays.changed():
@@ -268,7 +269,10 @@ class Audience:
                 )
                 each.ended_at = ended if ended is not None else self._clock.wall()
         self.salts.scopes.add(self.plays.scope())
-        for scope in [s for s in self.salts.scopes if s not in self._wanted()]:
+
+    def _forget_salts(self) -> None:
+        """Of what is over and written."""
+        for scope in self.salts.scopes - self._wanted():
             self.salts.forget(scope)
 
     def _wanted(self) -> set[str]:

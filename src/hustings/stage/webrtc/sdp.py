@@ -58,6 +58,10 @@ class Session:
     ssrc: int = 0
     """What the other side says it sends as; 0: it does not say."""
     candidates: tuple[str, ...] = field(default=())
+    ptime: int = 0
+    """Milliseconds of sound it would like in a packet (RFC 8866 6.4); 0: it does not say."""
+    max_ptime: int = 0
+    """... and takes at most."""
 
     def text(self) -> str:
         """A minimal SDP with the same meaning, built from checked values only."""
@@ -201,6 +205,8 @@ def _read(text: str) -> Session:
         level_id=_level_id(head + media),
         ssrc=_ssrc(media),
         candidates=_candidates(head + media),
+        ptime=_milliseconds(media, "a=ptime:"),
+        max_ptime=_milliseconds(media, "a=maxptime:"),
     )
 
 
@@ -278,6 +284,12 @@ def _level_id(lines: list[str]) -> int:
 def _ssrc(media: list[str]) -> int:
     number = _first(media, "a=ssrc:").partition(" ")[0]
     return int(number) if re.fullmatch(r"[0-9]{1,10}", number) and int(number) < 1 << 32 else 0
+
+
+def _milliseconds(media: list[str], name: str) -> int:
+    """What cannot be is not said."""
+    number = _first(media, name)
+    return int(number) if re.fullmatch(r"[0-9]{1,4}", number) else 0
 
 
 def _candidates(lines: list[str]) -> tuple[str, ...]:
