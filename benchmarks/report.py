@@ -75,12 +75,22 @@ TARGETS = (
         at_most=True,
     ),
     Target("whep", "listeners_per_core", "WHEP listeners a core, 20 ms frames", 1400.0),
+    Target("whep", "long_listeners_per_core", "WHEP listeners a core, 60 ms frames", 3500.0),
     Target("stage", "two_rooms_per_core", "rooms of two speakers a core", 20.0),
     Target("stage", "thirteen_rooms_per_core", "rooms of 13, three talking, a core", 6.0),
     Target(
         "stage", "two_tick_late_p99", "a tick's lateness with rooms of two, p99 in ms", 10.0, at_most=True
     ),
-    Target("stage", "two_peers_per_core_ratio", "peers a core, times aiortc's", 5.0),
+    Target("stage", "two_peers_per_core_ratio", "peers a core in rooms of two, times aiortc's", 5.0),
+    Target(
+        "stage",
+        "thirteen_peers_per_core_ratio",
+        "peers a core in a room of 13, three talking, times aiortc's",
+        5.0,
+    ),
+    Target(
+        "stage", "thirteen_tick_late_p99", "a tick's lateness with rooms of 13, p99 in ms", 10.0, at_most=True
+    ),
 )
 
 

@@ -85,12 +85,14 @@ class Watched:
         message = OpenBroadcast(broadcast_id=BROADCAST, slug="room", **more)  # type: ignore[arg-type]  # test's
         await self.bus.request(subjects.STAGE_OPEN, message, Done)
 
-    async def answer(self, peer: OffererPeer, participant: str = "", *, muted: bool = False) -> SessionAnswer:
-        """Sends the peer's offer to the stage, as the studio does, and applies the answer."""
+    async def answer(
+        self, peer: OffererPeer, participant: str = "", *, muted: bool = False, more: str = ""
+    ) -> SessionAnswer:
+        """Sends the peer's offer to the stage, as the studio does, with `more` lines; applies the answer."""
         offer = SessionOffer(
             broadcast_id=BROADCAST,
             kind="ingest" if participant else "egress",
-            sdp=peer.offer,
+            sdp=peer.offer + more,
             participant_id=participant,
             name=participant.title(),
             role="speaker",

@@ -23,14 +23,18 @@ async def test_two_voices_become_program_and_returns() -> None:
         await watched.open(levelling=False)
         anna = Voice(await OffererPeer.create("sendrecv", bind_address="127.0.0.1"))
         bert = Voice(await OffererPeer.create("sendrecv", bind_address="127.0.0.1"))
-        ear = Voice(await OffererPeer.create("recvonly", bind_address="127.0.0.1"))
+        ear, patient = [
+            Voice(await OffererPeer.create("recvonly", bind_address="127.0.0.1")) for _ in range(2)
+        ]
         await watched.answer(anna.peer, "anna")
         await watched.answer(bert.peer, "bert")
         await watched.answer(ear.peer)
+        await watched.answer(patient.peer, more="a=ptime:60\r\n")
         live = GoLive(broadcast_id=BROADCAST, live_since=time.time())
         await watched.bus.request(subjects.STAGE_LIVE, live, Done)
         await asyncio.gather(anna.speak(tone(440, 5)), bert.speak(tone(1000, 5)))
         ear.listen()
+        patient.listen()
         await until(lambda: watched.seat("anna").get("talked_seconds", 0.0) > 4.0)  # type: ignore[operator]
         await watched.bus.request(subjects.STAGE_STOP, StopBroadcast(broadcast_id=BROADCAST), Done)
         await until(lambda: not watched.reports[-1].live)
@@ -42,8 +46,10 @@ async def test_two_voices_become_program_and_returns() -> None:
             assert power_db(back, other) - power_db(back, own) >= 25  # 40 on a fake clock: test_engine
             assert np.all(np.diff(voice.sequences) % 65536 == 1)
         # The audience hears both: by WHEP ...
-        heard = ear.sound()[48000 : 4 * 48000]
-        assert abs(power_db(heard, 440) - power_db(heard, 1000)) < 3
+        for voice in (ear, patient):
+            heard = voice.sound()[48000 : 4 * 48000]
+            assert abs(power_db(heard, 440) - power_db(heard, 1000)) < 3
+        assert [len(frame) for frame in patient.heard[5:]] == [2880] * (len(patient.heard) - 5)
         # ... and in chunks of both codecs, whole and in order.
         for codec in ("opus", "aac"):
             chunks = [chunk for chunk in watched.chunks if chunk.codec == codec]

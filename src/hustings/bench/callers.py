@@ -23,6 +23,8 @@ from hustings.stage.webrtc.peer import OffererPeer
 TALKS_AT, RESTS_AT = 25, 75
 """Declared levels in -dBov (RFC 6464): talking, and a quiet room behind a browser's noise suppression."""
 VOICES = 13
+LENGTHS = {20: "a=maxptime:20\r\n", 60: "a=ptime:60\r\n"}
+"""What a listener's offer says for packets of so many ms."""
 
 type Signal = Callable[[str, str, bool, str], Awaitable[str]]
 """(room, who, speaks, offer) -> answer"""
@@ -71,7 +73,8 @@ class Callers:
 
     async def _one(self, signal: Signal, room: str, who: str, *, speaks: bool) -> OffererPeer:
         peer = await OffererPeer.create("sendrecv" if speaks else "recvonly", bind_address="127.0.0.1")
-        peer.apply(await signal(room, who, speaks, peer.offer))
+        offer = peer.offer if speaks else peer.offer + LENGTHS[int(self._given["frame"])]
+        peer.apply(await signal(room, who, speaks, offer))
         await peer.connected()
         return peer
 

@@ -33,6 +33,8 @@ asyncio.run(run_stage(Settings()))
 """
 LATENESS = "hustings_stage_tick_lateness_seconds"
 SETTLE = 3.0
+FULL = 13
+"""Speakers in a full room."""
 METRICS_WITHIN = 8.0
 """Seconds in which a role says its metrics once at least."""
 
@@ -115,6 +117,8 @@ class Party:
     speakers: int
     talking: int
     listeners: int = 0
+    frame: int = 20
+    """Milliseconds of sound in a listener's packet."""
 
     @property
     def ids(self) -> list[str]:
@@ -126,6 +130,7 @@ class Party:
             "speakers": self.speakers,
             "talking": self.talking,
             "listeners": self.listeners,
+            "frame": self.frame,
             **where,
         }
 
@@ -189,7 +194,8 @@ async def measure(
     seconds: float,
     runs: int,
 ) -> None:
-    """Each party by its name, then rooms of two on aiortc with `peer_speakers` in all."""
+    """Each party by its name; then `peer_speakers` on aiortc, in rooms of two and, if they are enough, in one
+    of 13."""
     for name, party in parties.items():
         found = await _party(party, seconds, runs)
         shares = [run.share for run in found]
@@ -203,9 +209,12 @@ async def measure(
         results.generator("stage", [run.generator for run in found], metric=f"{name}_generator_cpu_share")
     if not peers.present("aiortc", against, results):
         return
-    party = Party(rooms=max(1, peer_speakers // 2), speakers=2, talking=2)
-    await _aiortc(results, party, seconds, runs)
-    results.ratio("stage", "two_peers_per_core", "aiortc", "two_peers_per_core_ratio")
+    theirs = {"two": Party(max(1, peer_speakers // 2), 2, 2)}
+    if peer_speakers >= FULL - 1:  # a peer that can take about as many
+        theirs["thirteen"] = Party(1, FULL, 3)
+    for name, party in theirs.items():
+        await _aiortc(results, name, party, seconds, runs)
+        results.ratio("stage", f"{name}_peers_per_core", "aiortc", f"{name}_peers_per_core_ratio")
 
 
 async def _party(party: Party, seconds: float, runs: int) -> list[Run]:
@@ -218,7 +227,7 @@ async def _party(party: Party, seconds: float, runs: int) -> list[Run]:
             return [await run_stage_once(stage, load, seconds) for _ in range(runs)]
 
 
-async def _aiortc(results: Results, party: Party, seconds: float, runs: int) -> None:
+async def _aiortc(results: Results, name: str, party: Party, seconds: float, runs: int) -> None:
     port = free_port()
     with machine.on_cores(machine.server_cores()):
         process = subprocess.Popen([sys.executable, "-m", "hustings.bench.aiortc_server", str(port)])
@@ -238,12 +247,13 @@ async def _aiortc(results: Results, party: Party, seconds: float, runs: int) -> 
     finally:
         await asyncio.to_thread(_interrupted, process)
     speakers = party.rooms * party.speakers
-    results.add("stage", "two_rooms", [party.rooms], "rooms", "aiortc")
-    results.add("stage", "two_cpu_share", shares, "% of a core", "aiortc")
+    results.add("stage", f"{name}_rooms", [party.rooms], "rooms", "aiortc")
+    results.add("stage", f"{name}_cpu_share", shares, "% of a core", "aiortc")
     per_core = [100 * speakers / share for share in shares]
-    results.add("stage", "two_rooms_per_core", [each / 2 for each in per_core], "rooms", "aiortc")
-    results.add("stage", "two_peers_per_core", per_core, "peers", "aiortc")
-    results.generator("stage", generators, "aiortc", "two_generator_cpu_share")
+    rooms = [each / party.speakers for each in per_core]
+    results.add("stage", f"{name}_rooms_per_core", rooms, "rooms", "aiortc")
+    results.add("stage", f"{name}_peers_per_core", per_core, "peers", "aiortc")
+    results.generator("stage", generators, "aiortc", f"{name}_generator_cpu_share")
 
 
 def _interrupted(process: subprocess.Popen[bytes]) -> None:
@@ -255,23 +265,33 @@ def _interrupted(process: subprocess.Popen[bytes]) -> None:
 
 
 async def measure_whep(results: Results, *, listeners: int, seconds: float, runs: int) -> None:
-    """WebRTC listeners of one room with two speakers, beside the same room without them."""
+    """WebRTC listeners of one room with two speakers, beside the same room without them: in packets of 20 and
+    of 60 ms."""
     alone = await _party(Party(1, 2, 1), seconds, runs)
-    party = Party(1, 2, 1, listeners)
-    found = await _party(party, seconds, runs)
-    base = sorted(run.share for run in alone)[len(alone) // 2]
-    shares = [run.share for run in found]
-    results.add("whep", "listeners", [listeners], "listeners")
-    results.add("whep", "cpu_share", shares, "% of a core")
     results.add("whep", "cpu_share_without", [run.share for run in alone], "% of a core")
+    base = sorted(run.share for run in alone)[len(alone) // 2]
+    for frame, name in ((20, ""), (60, "long_")):
+        found = await _party(Party(1, 2, 1, listeners, frame), seconds, runs)
+        _whep_rows(results, name, found, base, listeners, frame)
+
+
+def _whep_rows(
+    results: Results, name: str, found: list[Run], base: float, listeners: int, frame: int
+) -> None:
+    shares = [run.share for run in found]
     own = [max(share - base, share / 100) for share in shares]
     if base > min(own):
         results.note(
             "whep: so few listeners cost less than the room itself; the figure for a core is a guess."
         )
-    results.add("whep", "listeners_per_core", [100 * listeners / share for share in own], "listeners")
-    results.add("whep", "frame", [20], "ms")
-    results.add("whep", "cpu_per_packet", [share * 1e4 / listeners / 50 for share in own], "us")
-    results.add("whep", "packets_received", [run.had / (listeners + 2) for run in found], "packets/s each")
-    results.add("whep", "tick_late_p99", [run.late for run in found], "ms at most")
-    results.generator("whep", [run.generator for run in found])
+    results.add("whep", f"{name}listeners", [listeners], "listeners")
+    results.add("whep", f"{name}frame", [frame], "ms")
+    results.add("whep", f"{name}cpu_share", shares, "% of a core")
+    results.add("whep", f"{name}listeners_per_core", [100 * listeners / share for share in own], "listeners")
+    each_second = listeners * 1000 / frame
+    results.add("whep", f"{name}cpu_per_packet", [share * 1e4 / each_second for share in own], "us")
+    # The two speakers' returns are among what the generator had.
+    packets = [(run.had - 100) / listeners for run in found]
+    results.add("whep", f"{name}packets_received", packets, "packets/s each")
+    results.add("whep", f"{name}tick_late_p99", [run.late for run in found], "ms at most")
+    results.generator("whep", [run.generator for run in found], metric=f"{name}generator_cpu_share")

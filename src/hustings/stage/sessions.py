@@ -28,7 +28,9 @@ from hustings.stage.whep_audience import Wish
 log = structlog.get_logger()
 
 MAX_LISTENERS = 300
-"""WHEP sessions of the whole stage: each costs the tick some 10 us. The audience has the edges."""
+"""WHEP sessions of the whole stage that are sent a packet in each tick, which costs it some 10 us. Who takes
+long ones (whep_audience.py) counts for half: should they all report loss, they all get short ones. The rest
+of the audience has the edges."""
 CONNECT_TIMEOUT = 20.0
 """Seconds from answer to connected (ICE and DTLS); RFC 8445 gives up later than a person does."""
 LOOK_INTERVAL = 0.25
@@ -142,14 +144,18 @@ class Sessions:
         if offer.way == "socket":
             return self.sockets.create(offer.returns)
         description = sdp.read_offer(offer.sdp, offer.kind)
-        listeners = sum(1 for session in self._sessions.values() if session.kind == "egress")
-        if offer.kind == "egress" and listeners + self._answering >= MAX_LISTENERS:
+        if offer.kind == "egress" and self._listeners() + self._answering >= MAX_LISTENERS:
             raise Refused(503, "No room for another WebRTC listener", "listen at the room's page instead")
         self._answering += 1
         try:
             return await AnsweringPeer.create(description, self._door)
         finally:
             self._answering -= 1
+
+    def _listeners(self) -> float:
+        """Of `MAX_LISTENERS`, those that are there."""
+        offers = [session.peer.offer for session in self._sessions.values() if session.kind == "egress"]
+        return sum(1.0 if Wish(offer.ptime, offer.max_ptime).refuses else 0.5 for offer in offers)
 
     def _take_over(self, engine: BroadcastEngine, offer: SessionOffer, session: Session) -> str:
         """In the tick's thread: from here on the session's packets count."""
