@@ -1,15 +1,11 @@
-"""Settings of the stage, and its metrics against their documentation."""
+"""Settings of the stage."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from hustings.errors import UsageError
 from hustings.stage.main import public_addresses
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_public_addresses() -> None:

@@ -42,9 +42,12 @@ class Listeners:
         self.taken: list[int] = []
         self.closed = 0
         self._buffer = bytearray(ROOM)
+        self.due = time.monotonic()
+        """When the sockets are to be looked at again."""
 
     def join(self, count: int) -> None:
-        """So many more, each up to the first byte of the answer."""
+        """So many more, each up to the first byte of the answer. Those who are there listen on meanwhile: who
+        does not take what comes is no listener for long."""
         coming: deque[socket.socket] = deque()
         for _ in range(count):
             coming.append(self._connect(len(self.sockets) + len(coming)))
@@ -52,8 +55,10 @@ class Listeners:
                 self._welcome(coming.popleft())
             if self._pause:
                 time.sleep(self._pause)
+            self.take_if_due()
         for sock in coming:
             self._welcome(sock)
+            self.take_if_due()
 
     def _connect(self, index: int) -> socket.socket:
         sock = socket.socket()
@@ -79,11 +84,18 @@ class Listeners:
                 if b" 503" not in head or time.monotonic() > end:
                     raise SystemExit(f"a listener was refused: {head!r}")
                 sock.close()
+                self.take_if_due()
                 time.sleep(AGAIN)
                 sock = self._connect(len(self.sockets))
         sock.setblocking(False)
         self.sockets.append(sock)
         self.taken.append(0)
+
+    def take_if_due(self) -> None:
+        """Twice a second."""
+        if time.monotonic() >= self.due:
+            self.take()
+            self.due = time.monotonic() + EVERY
 
     def take(self) -> None:
         """Empties every socket."""
@@ -108,17 +120,14 @@ class Listeners:
 def main() -> None:
     """Orders: "join N", "read"."""
     listeners = Listeners(settings())
-    due = time.monotonic()
-    while (told := order(max(0.0, due - time.monotonic()))) is not None:
+    while (told := order(max(0.0, listeners.due - time.monotonic()))) is not None:
         if told.startswith("join "):
             listeners.join(int(told[5:]))
             say(len(listeners.sockets))
         elif told == "read":
             listeners.take()
             say(listeners.counts())
-        if time.monotonic() >= due:
-            listeners.take()
-            due = time.monotonic() + EVERY
+        listeners.take_if_due()
 
 
 if __name__ == "__main__":
