@@ -10,11 +10,13 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+MEMORY = Path("/dev/shm")
 _SHUTDOWN = 0x8004587D
 """EXT4_IOC_SHUTDOWN (linux/ext4.h): as if the device were pulled out."""
 _NO_FLUSH = 2
@@ -96,16 +98,18 @@ class LoopDisk:
 
 @contextlib.contextmanager
 def loop_disk(place: Path, folder: Path, megabytes: int = 64) -> Iterator[LoopDisk]:
-    """A disk of its own at `folder`; its image is a file in `place`."""
+    """A disk of its own at `folder`; its image is a file in memory, else in `place`: that it is slow should
+    be its own doing, not that of whatever else writes to this machine's disk."""
     if os.geteuid() != 0:
         pytest.skip("root only")
     folder.mkdir(parents=True)
-    disk = LoopDisk(place / "disk.img", folder, megabytes)
-    try:
-        disk.attach()
-        yield disk
-    finally:
-        disk.detach()
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else place) as images:
+        disk = LoopDisk(Path(images) / "disk.img", folder, megabytes)
+        try:
+            disk.attach()
+            yield disk
+        finally:
+            disk.detach()
 
 
 class FaultyDisk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import signal
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -39,19 +40,27 @@ def listen(
     out: Path | None = None,
     codec: str = "opus",
 ) -> Listened:
-    """Listens until `seconds` have passed, the broadcast ends or Ctrl-C.
+    """Listens until `seconds` have passed, the broadcast ends, Ctrl-C or SIGTERM.
 
     `address`: a room's page, its state.json or one of its doors. `via`: push (default), hls, whep or
     stream. `out`: WAV, 48 kHz mono 16 bit, the sound on its timeline. Raises HustingsError.
     """
     listener = Listener(address, via=via, out=out, codec=codec)
     try:
-        asyncio.run(listener.run(seconds))
-    except KeyboardInterrupt:
+        asyncio.run(_until_told(listener, seconds))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         listener.sink.result.ended_by = "stopped"
     finally:
         result = listener.sink.close()
     return result
+
+
+async def _until_told(listener: Listener, seconds: float | None) -> None:
+    """Who is ended by a service manager has heard something, too, and says what."""
+    running = asyncio.current_task()
+    if running is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    await listener.run(seconds)
 
 
 class Listener:
