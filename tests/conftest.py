@@ -12,6 +12,23 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 E2E = Path(__file__).parent / "e2e"
+LONG = {
+    "test_attacks",
+    "test_audience_live",
+    "test_audience_page_live",
+    "test_console_states",
+    "test_hostile_text",
+    "test_journey",
+    "test_journey_keyboard",
+    "test_object_store",
+    "test_playlists_live",
+    "test_recording_faults",
+    "test_rewind_live",
+    "test_role_kills",
+    "test_scribe_serve",
+    "test_tls_live",
+}
+"""Files of e2e that take more than 80 s: none of them should be what is waited for at the end."""
 
 # What measures and what fuzzes is tested too, and tests use its parts; recordings are of use to many.
 _shared = ("benchmarks", "fuzzing", "tests/archive", "tests/stage")
@@ -31,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-    items.sort(key=lambda item: E2E in item.path.parents)
+    items.sort(key=lambda item: (E2E in item.path.parents, item.path.stem not in LONG))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
