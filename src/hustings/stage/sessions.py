@@ -180,11 +180,11 @@ class Sessions:
                 aside=aside,
                 way=offer.way,
             )
-            self._ticker.peers.pop(replaced, None)
+            self._ticker.drop(replaced)
         else:
             described = session.peer.offer
             engine.listen(session.session_id, Wish(described.ptime, described.max_ptime))
-        self._ticker.peers[session.session_id] = Held(engine.broadcast_id, session.peer, speaks)
+        self._ticker.hold(session.session_id, Held(engine.broadcast_id, session.peer), speaks=speaks)
         return replaced
 
     def trickle(self, message: SessionTrickle) -> None:
@@ -221,9 +221,12 @@ class Sessions:
 
     async def close_all(self, session_ids: list[str], cause: str) -> None:
         """Ends sessions that the engine knows no more."""
-        await asyncio.wrap_future(
-            self._ticker.call(lambda: [self._ticker.peers.pop(s, None) for s in session_ids])
-        )
+
+        def let_go() -> None:
+            for session_id in session_ids:
+                self._ticker.drop(session_id)
+
+        await asyncio.wrap_future(self._ticker.call(let_go))
         for session_id in session_ids:
             self._close(session_id, cause)
 
@@ -274,7 +277,7 @@ class Sessions:
             return
 
         def leave() -> None:
-            self._ticker.peers.pop(session_id, None)
+            self._ticker.drop(session_id)
             engine = self._ticker.engines.get(session.broadcast_id)
             if engine is not None:
                 engine.disconnect(session_id)

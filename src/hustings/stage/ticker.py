@@ -38,7 +38,6 @@ POLL_INTERVAL = 0.005
 """Seconds between two looks at the peers: how exactly a packet's arrival is known."""
 PACKETS_A_POLL = 64
 """Of one peer; what is beyond waits in the library's own bounded queue."""
-LISTENER_POLL_TICKS = 50
 COMPLAINT_INTERVAL = 5.0
 """Seconds between two log entries about ticks that failed."""
 RTCP_TICKS = 50
@@ -110,11 +109,10 @@ class Outlet(Protocol):
 
 
 class Held(NamedTuple):
-    """A peer in the tick's care. Listeners send nothing but RTCP and are looked after once a second."""
+    """A peer in the tick's care."""
 
     broadcast_id: str
     peer: AnsweringPeer | SocketPeer
-    speaks: bool
 
 
 class Ticker:
@@ -122,7 +120,8 @@ class Ticker:
 
     def __init__(self, stage_id: str, outlet: Outlet) -> None:
         self.engines: dict[str, BroadcastEngine] = {}
-        self.peers: dict[str, Held] = {}
+        self._speakers: dict[str, Held] = {}
+        self._listeners: dict[str, Held] = {}
         """By session."""
         self._stage_id = stage_id
         self._outlet = outlet
@@ -144,6 +143,15 @@ class Ticker:
         self._stopping = True
         self._wake.set()
         self._thread.join(5)
+
+    def hold(self, session_id: str, held: Held, *, speaks: bool) -> None:
+        """Takes a peer into care. Only in the tick's thread."""
+        (self._speakers if speaks else self._listeners)[session_id] = held
+
+    def drop(self, session_id: str) -> None:
+        """... and lets it go; of the unknown there is none. Only in the tick's thread."""
+        self._speakers.pop(session_id, None)
+        self._listeners.pop(session_id, None)
 
     def call[R](self, command: Callable[[], R]) -> Future[R]:
         """Runs `command` in the tick's thread between two ticks; its result or error is the future's."""
@@ -179,7 +187,7 @@ class Ticker:
             remaining = self._clock.due - now
             if remaining <= 0:
                 break
-            if remaining <= POLL_INTERVAL or not self.peers:
+            if remaining <= POLL_INTERVAL or not self._speakers:
                 time.sleep(remaining)
                 break
             time.sleep(POLL_INTERVAL)
@@ -209,10 +217,9 @@ class Ticker:
 
     def _poll(self) -> None:
         now = time.monotonic()
-        everybody = self._clock.ticks % LISTENER_POLL_TICKS == 0
-        for session_id, (broadcast_id, peer, speaks) in self.peers.items():
+        for session_id, (broadcast_id, peer) in self._speakers.items():
             engine = self.engines.get(broadcast_id)
-            if engine is None or not (speaks or everybody):
+            if engine is None:
                 continue
             try:
                 for _ in range(PACKETS_A_POLL):
@@ -256,20 +263,25 @@ class Ticker:
             _collection.set(max(_collection._value.get(), time.monotonic() - end))
 
     def _report_to_peers(self) -> None:
-        for session_id, held in itertools.islice(
-            self.peers.items(), self._clock.ticks % RTCP_TICKS, None, RTCP_TICKS
-        ):
-            if isinstance(held.peer, SocketPeer):
-                continue
-            held.peer.report()
-            far, engine = held.peer.far, self.engines.get(held.broadcast_id)
-            if far is not None and engine is not None:
-                engine.far(session_id, far.lost, self._clock.due - far.at)
+        """To a fiftieth of them. What listeners send is RTCP alone, and read here."""
+        turn = self._clock.ticks % RTCP_TICKS
+        for peers in (self._speakers, self._listeners):
+            for session_id, held in itertools.islice(peers.items(), turn, None, RTCP_TICKS):
+                if isinstance(held.peer, SocketPeer):
+                    continue
+                if peers is self._listeners:
+                    for _ in range(PACKETS_A_POLL):
+                        if held.peer.receive() is None:
+                            break
+                held.peer.report()
+                far, engine = held.peer.far, self.engines.get(held.broadcast_id)
+                if far is not None and engine is not None:
+                    engine.far(session_id, far.lost, self._clock.due - far.at)
 
     def _tick_engine(self, engine: BroadcastEngine, now: float, wall: float, skipped: int) -> None:
         output = engine.tick(now, wall, skipped)
         for session_id, payload in output.packets:
-            held = self.peers.get(session_id)
+            held = self._speakers.get(session_id)
             if held is None:
                 continue
             stream = held.peer.stream
@@ -297,7 +309,7 @@ class Ticker:
 
     def _send_batch(self, batch: Batch) -> None:
         for session_id in batch.sessions:
-            held = self.peers.get(session_id)
+            held = self._listeners.get(session_id)
             if held is None:
                 continue
             stream, send = held.peer.stream, held.peer.send
