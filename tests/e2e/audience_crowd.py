@@ -7,7 +7,7 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -196,7 +196,10 @@ class Truth:
 def truth(people: Iterable[Person], threshold: float) -> Truth:
     """By the method: who listened for `threshold` seconds counts, with all he heard; moments are full 5 s."""
     counted = [
-        (p, stretch) for p in people for stretch in _stretches(p) if stretch[1] - stretch[0] >= threshold
+        (p, stretch)
+        for p, stretches in _listeners(people)
+        for stretch in stretches
+        if stretch[1] - stretch[0] >= threshold
     ]
 
     def peak(of: list[tuple[Person, tuple[float, float]]]) -> int:
@@ -225,17 +228,23 @@ def truth(people: Iterable[Person], threshold: float) -> Truth:
     )
 
 
-def _stretches(person: Person) -> list[tuple[float, float]]:
-    """By HLS it is one listener who comes again within 15 s: there is no connection that ends."""
-    if person.door != "hls" or not person.heard:
-        return person.heard
-    joined = [person.heard[0]]
-    for begin, end in person.heard[1:]:
-        if begin - joined[-1][1] <= QUIET:
-            joined[-1] = (joined[-1][0], end)
+def _listeners(people: Iterable[Person]) -> Iterator[tuple[Person, list[tuple[float, float]]]]:
+    """Who is one listener, and when he listened. By HLS that is an address and a browser, however many
+    players there are, and who comes again within 15 s was not away: there are no connections to go by."""
+    by_hls: dict[tuple[str, str], list[Person]] = {}
+    for person in people:
+        if person.door == "hls":
+            by_hls.setdefault((person.address, person.agent), []).append(person)
         else:
-            joined.append((begin, end))
-    return joined
+            yield person, person.heard
+    for same in by_hls.values():
+        joined: list[tuple[float, float]] = []
+        for begin, end in sorted(stretch for person in same for stretch in person.heard):
+            if joined and begin - joined[-1][1] <= QUIET:
+                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            else:
+                joined.append((begin, end))
+        yield same[0], joined
 
 
 def compared(totals: dict[str, Any], true: Truth) -> list[tuple[str, float, float, float]]:
