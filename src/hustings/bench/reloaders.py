@@ -15,6 +15,9 @@ from typing import Any
 from hustings.bench.generator import order, say, settings
 
 PATIENCE = 10.0
+ROOM = 16 * 1024
+"""More than a playlist. With 256 kB each answer cost this process a new mapping of memory, and it was this
+process that the last answer waited for."""
 
 
 class Reloaders:
@@ -44,7 +47,7 @@ class Reloaders:
             for key, _ in self._selector.select(0.5):
                 sock = key.fileobj  # type: ignore[assignment]  # only sockets were registered
                 held = key.data
-                data = held[0] + sock.recv(262_144)
+                data = held[0] + sock.recv(ROOM)
                 if _whole(data):
                     last = time.monotonic()
                     first = first or last
