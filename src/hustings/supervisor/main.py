@@ -308,7 +308,7 @@ class Supervisor:
 
     def _on_ready(self, message: RoleReady) -> None:
         child = self._children.get(message.role)
-        if child is not None and child.said_ready(message.pid) and not self._all_open.is_set():
+        if child is not None and child.said_ready(message.pid):
             self._open_doors()
 
     def _on_metrics(self, message: RoleMetrics) -> None:
