@@ -120,6 +120,21 @@ def test_a_listener_offers_recvonly() -> None:
     assert sdp.read_offer(CHROMIUM, "egress").direction == "recvonly"
 
 
+@pytest.mark.parametrize(
+    ("lines", "wish"),
+    [
+        ("", (0, 0)),
+        ("a=ptime:60\n", (60, 0)),
+        ("a=maxptime:20\na=ptime:20\n", (20, 20)),
+        ("a=ptime:-1\n", (0, 0)),
+        ("a=ptime:6e9\na=maxptime:99999\n", (0, 0)),
+    ],
+)
+def test_how_long_packets_should_be(lines: str, wish: tuple[int, int]) -> None:
+    session = sdp.read_offer(CHROMIUM.rstrip("\n") + "\n" + lines, "egress")
+    assert (session.ptime, session.max_ptime) == wish
+
+
 def test_values_of_the_session_level_count_too() -> None:
     lines = CHROMIUM.splitlines()
     moved = [line for line in lines if line.startswith(("a=ice-", "a=finger", "a=setup", "a=sendrecv"))]
