@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from unittest.mock import patch
 
 import pytest
 from cmaf_feed import LIVE_SINCE, append, feed
@@ -11,7 +12,7 @@ from hls_rules import validate, validate_group
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hustings.cmaf.listed import Past, advance_part_limit, part_target
+from hustings.cmaf.listed import Past, Segment, advance_part_limit, part_target
 from hustings.cmaf.multivariant import estimated_variant, multivariant_playlist
 from hustings.cmaf.playlists import MediaTimeline
 from hustings.cmaf.timeline import CODECS, Codec, part_index, segment_number
@@ -285,6 +286,19 @@ def test_an_hour_renders_in_far_less_than_a_millisecond() -> None:
     assert timeline.peak_bitrate == 30 * 1_700 * 8 // 6
 
 
+def test_an_hour_keeps_the_parts_of_the_last_minute_only() -> None:
+    timeline = MediaTimeline("opus")
+    timeline.keep_all()
+    for seq in range(600 * 30):
+        append(timeline, seq)
+    held = [part for segment in timeline._segments for part in segment.parts]
+    assert len(held) < 600 + 10 * 10
+    assert timeline.part_chunks(0, 0) == (0, 0, 2)
+    assert timeline.part_chunks(17, 9) == (0, 17 * 30 + 27, 17 * 30 + 29)
+    assert timeline.part_chunks(17, 10) is None
+    assert timeline.part_chunks(599, 9) == (0, 17_997, 17_999)
+
+
 # --- properties ------------------------------------------------------------------------------------
 
 
@@ -367,6 +381,23 @@ def test_every_part_is_listed_once_and_in_order(history: list[tuple[int, int]], 
     assert set(held) <= arrived
     named = {(segment_number(seq, epoch), part_index(seq)) for seq, epoch in history[:-3]}
     assert named <= set(keys)
+
+
+@settings(max_examples=40, deadline=None)
+@given(history=histories(), codec=st.sampled_from(CODECS))
+def test_a_part_that_is_listed_no_more_still_has_its_chunks(
+    history: list[tuple[int, int]], codec: Codec
+) -> None:
+    timeline, remembering = MediaTimeline(codec), MediaTimeline(codec)
+    for seq, epoch in history:
+        append(timeline, seq, epoch)
+        with patch.object(Segment, "forget_parts"):
+            append(remembering, seq, epoch)
+        assert timeline.report() == remembering.report()
+        assert text(timeline) == text(remembering)
+    for number in range(segment_number(*history[-1]) + 2):
+        for part in range(11):
+            assert timeline.part_chunks(number, part) == remembering.part_chunks(number, part)
 
 
 @given(

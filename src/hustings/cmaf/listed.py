@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 
-from hustings.cmaf.timeline import CHUNKS_PER_PART, SAMPLE_RATE, Codec, longest
+from hustings.cmaf.timeline import CHUNKS_PER_PART, CHUNKS_PER_SEGMENT, SAMPLE_RATE, Codec, longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,25 @@ class Segment:
     """The text once finished, without parts."""
     full: str = ""
     """The text with parts, as far as it goes."""
+    parts_follow: bool = False
+    """Only the last part is kept: none was missing, so all follow from `first_seq` and `last_seq`."""
+
+    def part_span(self, slot: int) -> tuple[int, int] | None:
+        """First and last chunk of the part in `slot`; None where there is none, or chunks are missing."""
+        if self.parts_follow:
+            begins = self.last_seq // CHUNKS_PER_SEGMENT * CHUNKS_PER_SEGMENT + slot * CHUNKS_PER_PART
+            first, last = max(self.first_seq, begins), min(self.last_seq, begins + CHUNKS_PER_PART - 1)
+            return (first, last) if first <= last and 0 <= slot <= self.parts[-1].slot else None
+        found = next((part for part in self.parts if part.slot == slot and not part.gap), None)
+        return (found.first_seq, found.last_seq) if found is not None else None
+
+    def forget_parts(self) -> None:
+        """It is so old that its parts are listed no more. They are nine tenths of its memory, and a broadcast
+        that is recorded is listed from its beginning."""
+        self.full = ""
+        if self.parts and not any(part.gap for part in self.parts):
+            del self.parts[:-1]
+            self.parts_follow = True
 
 
 def seconds_text(samples: int) -> str:

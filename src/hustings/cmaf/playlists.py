@@ -45,6 +45,8 @@ SKIP_UNTIL = 6 * TARGET_DURATION
 """Seconds; at least six target durations (4.4.3.8)."""
 _KEEP_PARTS = 3 * TARGET_DURATION * SAMPLE_RATE
 """EXT-X-PART leaves when further than three target durations from the end (6.2.2)."""
+_FORGET_PARTS = 2 * _KEEP_PARTS
+"""Further from the end no text of parts is kept, and which chunks they have follows from their numbers."""
 _DATE_OVERLAP = 0.5
 """Seconds by which a segment's date may lie before the end of the one before."""
 _GRACE_SEGMENTS = 2
@@ -75,6 +77,8 @@ class MediaTimeline:
         self._window: float = max(round(window_seconds * SAMPLE_RATE), 3 * SEGMENT_SAMPLES)
         self._segments: deque[Segment] = deque()
         self._plain: deque[str] = deque()
+        self._whole: deque[Segment] = deque()
+        """Those listed that have their parts."""
         self._removed: deque[Segment] = deque(maxlen=_GRACE_SEGMENTS)
         self._by_number: dict[int, Segment] = {}
         self._samples = 0
@@ -157,6 +161,7 @@ class MediaTimeline:
         if first is None or not before:
             return False
         listed, self._segments = self._segments, deque()
+        whole, self._whole = self._whole, deque()
         self._plain.clear()
         self._samples = 0
         self._window = inf
@@ -182,6 +187,7 @@ class MediaTimeline:
             self._segments.append(segment)
             self._plain.append(segment.plain)
             self._samples += segment.duration
+        self._whole = whole
         return True
 
     def _precede(self, upcoming: Past | Segment) -> None:
@@ -309,6 +315,9 @@ class MediaTimeline:
         self._plain.append(segment.plain)
         self._samples += segment.duration
         self.version += 1
+        self._whole.append(segment)
+        while sum(each.duration for each in self._whole) - self._whole[0].duration > _FORGET_PARTS:
+            self._whole.popleft().forget_parts()
         while self._samples - self._segments[0].duration >= self._window:
             self._remove_first()
 
@@ -384,10 +393,8 @@ class MediaTimeline:
     def part_chunks(self, number: int, part: int) -> tuple[int, int, int] | None:
         """(epoch, first seq, last seq) of a listed part by the numbers in its URI; None: not found."""
         segment = self._by_number.get(number)
-        for listed in segment.parts if segment is not None else ():
-            if listed.slot == part and not listed.gap and segment is not None:
-                return segment.epoch, listed.first_seq, listed.last_seq
-        return None
+        span = segment.part_span(part) if segment is not None else None
+        return (segment.epoch, *span) if segment is not None and span is not None else None
 
     def when(self, number: int) -> tuple[float, float] | None:
         """Unix seconds from when to when segment `number` was said, as far as it goes; None: not listed."""
@@ -402,7 +409,8 @@ class MediaTimeline:
         for segment in (*segments, *reversed(self._segments)):
             # Segments that are missing as a whole have no parts: the last part counts (4.4.5.4).
             if segment.parts:
-                return RenditionReport(self.codec, segment.number, len(segment.parts) - 1)
+                last = segment.parts[-1].slot - part_index(segment.first_seq)
+                return RenditionReport(self.codec, segment.number, last)
         return RenditionReport(self.codec, -1, -1)
 
     def has(self, msn: int, part: int | None = None) -> bool:
@@ -468,23 +476,20 @@ class MediaTimeline:
             f'#EXT-X-MAP:URI="{self.codec}/init.mp4"\n'
         )
 
-    def _open_samples(self) -> int:
-        return self._open.duration if self._open is not None else 0
-
     def _recent(self) -> tuple[int, list[str]]:
         """How many of the last segments still show their parts, and their text."""
         texts: list[str] = []
-        after = self._open_samples()
+        after = self._open.duration if self._open is not None else 0
         for segment in reversed(self._segments):
             if after >= _KEEP_PARTS:
                 break
-            texts.append(segment.full)
+            texts.append(segment.full or segment.plain)
             after += segment.duration
         return len(texts), texts[::-1]
 
     def _skippable(self) -> int:
         """How many segments end further than the skip boundary from the end of the playlist."""
-        after = self._open_samples()
+        after = self._open.duration if self._open is not None else 0
         kept = 0
         for segment in reversed(self._segments):
             if after > SKIP_UNTIL * SAMPLE_RATE:
