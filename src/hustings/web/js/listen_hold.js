@@ -14,6 +14,8 @@ export class Hold {
     this._level = 0;
     this._volume = 1;
     this._wanted = false;
+    /** @type {number | undefined} */
+    this._timer = undefined;
   }
 
   /** @param {string} address of the loop, "" for nothing @param {boolean} waiting @param {number} volume 0..1 */
