@@ -65,9 +65,3 @@ def test_who_takes_long_packets_counts_for_half(monkeypatch: pytest.MonkeyPatch)
     assert refusing == [201] * 3 + [503]
     mixed = asyncio.run(listeners(monkeypatch, [SHORT_ONLY, SHORT_ONLY, LISTENS, LISTENS, LISTENS]))
     assert mixed == [201] * 4 + [503]
-
-
-def test_the_bounds_are_those_of_the_documents() -> None:
-    assert (
-        sessions.MAX_LISTENERS == 300
-    )  # docs/stage.md, Limits: 600, and 300 of those who refuse long packets
