@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from hustings.bench.stage import buckets, quantile
 from hustings.bench.voices import speech
 from hustings.bus import subjects
 from hustings.bus.client import Bus
@@ -47,7 +48,6 @@ from hustings.bus.messages import (
 from hustings.stage.webrtc.peer import OffererPeer
 
 BROADCAST = "20261122T160000-0000be"
-LATENESS = "hustings_stage_tick_lateness_seconds"
 
 
 def free_port(kind: socket.SocketKind) -> int:
@@ -111,25 +111,6 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def buckets(text: str) -> dict[float, float]:
-    """The cumulative histogram of lateness out of Prometheus text."""
-    found: dict[float, float] = {}
-    for line in text.splitlines():
-        if line.startswith(LATENESS + "_bucket"):
-            edge = line.split('le="', 1)[1].split('"', 1)[0]
-            found[float(edge.replace("+Inf", "inf"))] = float(line.rsplit(" ", 1)[1])
-    return found
-
-
-def quantile(before: dict[float, float], after: dict[float, float], share: float) -> float:
-    """Upper edge, in ms, of the bucket that holds the quantile."""
-    total = after[float("inf")] - before.get(float("inf"), 0.0)
-    for edge in sorted(after):
-        if after[edge] - before.get(edge, 0.0) >= share * total:
-            return edge * 1000
-    return float("inf")
 
 
 def spawn(*command: object, **more: Any) -> subprocess.Popen[bytes]:
