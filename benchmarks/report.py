@@ -28,7 +28,7 @@ WHY = ROOT / "benchmarks" / "report_why.md"
 LISTENERS = (1000, 2000, 4000, 8000, 16000)
 PEER_LISTENERS = (1000, 2000)
 SPEAKERS = (2, 5, 9, 13)
-ROOMS = (1, 2, 4, 6, 8)
+ROOMS = (1, 4, 8, 12, 16, 20)
 GROWTH = ("growth_push", "growth_speakers", "growth_rooms")
 STEPS = (*command.BENCHES, *GROWTH)
 

@@ -64,7 +64,7 @@ def test_a_peer_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatc
     assert not peers.present("icecast2", ["icecast2"], results)
     assert results.notes == ["icecast2 is not installed, so nothing is beside ours: apt-get install icecast2"]
     assert not peers.present("nginx", ["icecast2"], results)
-    with pytest.raises(UsageError, match="--against knows icecast2, nginx, aiortc, not 'apache'"):
+    with pytest.raises(UsageError, match="--against knows icecast2, nginx, aiortc, janus, not 'apache'"):
         peers.asked("nginx,apache")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hustings.bench import peers
+from hustings.bench import janus, peers
 
 HUSTINGS = Path(sysconfig.get_path("scripts")) / "hustings"
 
@@ -57,7 +57,7 @@ def check_peer(document: dict[str, Any], peer: str, metrics: list[str]) -> None:
     for metric in metrics:
         assert found[metric] > 0, metric
         assert ours[metric] > 0, metric
-    assert any(metric.endswith("_ratio") for metric in ours)
+    assert any("_ratio" in metric for metric in ours)
 
 
 def test_push() -> None:
@@ -99,6 +99,15 @@ def test_stage() -> None:
     assert ours["thirteen_speakers"] == 13
     assert 0 < ours["thirteen_cpu_share"] < 250
     check_peer(document, "aiortc", ["two_rooms_per_core", "two_peers_per_core"])
+
+
+@pytest.mark.skipif(
+    peers.program("janus") is None or bool(janus.possible()), reason="needs Janus, root and ip"
+)
+def test_stage_beside_janus() -> None:
+    document = bench("stage", "--against", "janus")
+    check_peer(document, "janus", ["two_rooms_per_core", "thirteen_peers_per_core"])
+    assert values(document, "hustings")["two_peers_per_core_ratio_janus"] > 0
 
 
 def test_whep() -> None:

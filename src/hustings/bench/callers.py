@@ -72,7 +72,8 @@ class Callers:
                 self.listeners.append(await self._one(signal, room, f"l{index}", speaks=False))
 
     async def _one(self, signal: Signal, room: str, who: str, *, speaks: bool) -> OffererPeer:
-        peer = await OffererPeer.create("sendrecv" if speaks else "recvonly", bind_address="127.0.0.1")
+        address = self._given.get("address", "127.0.0.1")
+        peer = await OffererPeer.create("sendrecv" if speaks else "recvonly", bind_address=address)
         offer = peer.offer if speaks else peer.offer + LENGTHS[int(self._given["frame"])]
         peer.apply(await signal(room, who, speaks, offer))
         await peer.connected()
@@ -131,7 +132,7 @@ async def by_bus(callers: Callers, url: str) -> None:
 
 
 async def by_lines(callers: Callers, port: int) -> None:
-    """Connects to aiortc_server."""
+    """Connects to aiortc_server, or to what stands before Janus."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
 
     async def signal(room: str, who: str, speaks: bool, offer: str) -> str:

@@ -20,7 +20,7 @@ AGAINST: dict[str, tuple[str, ...]] = {
     "join": ("icecast2",),
     "hls": ("nginx",),
     "page": ("nginx",),
-    "stage": ("aiortc",),
+    "stage": ("aiortc", "janus"),
     "whep": (),
 }
 """Which peers have the like of what a bench measures."""

@@ -77,6 +77,18 @@ async def generator(module: str, settings: Mapping[str, Any]) -> AsyncIterator[G
             await process.wait()
 
 
+async def spent(load: Generator, pid: int, seconds: float, runs: int) -> tuple[list[float], list[float]]:
+    """Percent of a core that process `pid` took in each run, and the generator."""
+    shares, generators = [], []
+    for _ in range(runs):
+        load.begin()
+        before, at = machine.cpu_seconds(pid), time.monotonic()
+        await asyncio.sleep(seconds)
+        shares.append(max(0.01, 100 * (machine.cpu_seconds(pid) - before) / (time.monotonic() - at)))
+        generators.append(load.share())
+    return shares, generators
+
+
 # --- inside the generator --------------------------------------------------------------------
 
 

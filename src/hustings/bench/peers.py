@@ -23,11 +23,12 @@ from hustings.edge.streams import OggWriter
 from hustings.errors import Unavailable, UsageError
 
 SBIN = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
-KNOWN = ("icecast2", "nginx", "aiortc")
+KNOWN = ("icecast2", "nginx", "aiortc", "janus")
 _INSTALL = {
     "icecast2": "apt-get install icecast2",
     "nginx": "apt-get install nginx-light",
     "aiortc": "pip install aiortc",
+    "janus": "apt-get install janus",
 }
 _ICECAST = """<icecast>
 <limits><clients>100000</clients><sources>4</sources><queue-size>524288</queue-size>
@@ -93,7 +94,8 @@ def _version(name: str) -> str:
         from importlib.metadata import version
 
         return version("aiortc")
-    said = subprocess.run([program(name) or name, "-v"], capture_output=True, text=True, check=False)
+    how = "--version" if name == "janus" else "-v"
+    said = subprocess.run([program(name) or name, how], capture_output=True, text=True, check=False)
     found = re.search(r"(\d+\.[\d.]+)", said.stdout + said.stderr)
     return found[1] if found else "unknown"
 

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from hustings.bench import machine, peers
-from hustings.bench.generator import Generator, generator
+from hustings.bench import janus, machine, peers
+from hustings.bench.generator import Generator, generator, spent
 from hustings.bench.house import free_port, nats_server
 from hustings.bench.results import Results
 from hustings.bench.server import Log, ended
@@ -195,7 +195,7 @@ async def measure(
     runs: int,
 ) -> None:
     """Each party by its name; then `peer_speakers` on aiortc, in rooms of two and, if they are enough, in one
-    of 13."""
+    of 13; then the same parties on Janus."""
     for name, party in parties.items():
         found = await _party(party, seconds, runs)
         shares = [run.share for run in found]
@@ -207,14 +207,18 @@ async def measure(
         results.add("stage", f"{name}_peers_per_core", [each * party.speakers for each in per_core], "peers")
         results.add("stage", f"{name}_tick_late_p99", [run.late for run in found], "ms at most")
         results.generator("stage", [run.generator for run in found], metric=f"{name}_generator_cpu_share")
-    if not peers.present("aiortc", against, results):
-        return
-    theirs = {"two": Party(max(1, peer_speakers // 2), 2, 2)}
-    if peer_speakers >= FULL - 1:  # a peer that can take about as many
-        theirs["thirteen"] = Party(1, FULL, 3)
-    for name, party in theirs.items():
-        await _aiortc(results, name, party, seconds, runs)
-        results.ratio("stage", f"{name}_peers_per_core", "aiortc", f"{name}_peers_per_core_ratio")
+    if peers.present("aiortc", against, results):
+        theirs = {"two": Party(max(1, peer_speakers // 2), 2, 2)}
+        if peer_speakers >= FULL - 1:  # a peer that can take about as many
+            theirs["thirteen"] = Party(1, FULL, 3)
+        for name, party in theirs.items():
+            await _aiortc(results, name, party, seconds, runs)
+    if peers.present("janus", against, results):
+        if cause := janus.possible():
+            results.note(cause)
+            return
+        for name, party in parties.items():
+            await _janus(results, name, party, seconds, runs)
 
 
 async def _party(party: Party, seconds: float, runs: int) -> list[Run]:
@@ -233,27 +237,32 @@ async def _aiortc(results: Results, name: str, party: Party, seconds: float, run
         process = subprocess.Popen([sys.executable, "-m", "hustings.bench.aiortc_server", str(port)])
     try:
         await peers.listens(port, process, "aiortc")
-        shares, generators = [], []
         async with generator("callers", party.load(port=port)) as load:
             await load.answer()
             await asyncio.sleep(SETTLE)
-            for _ in range(runs):
-                load.begin()
-                before, at = machine.cpu_seconds(process.pid), time.monotonic()
-                await asyncio.sleep(seconds)
-                spent = machine.cpu_seconds(process.pid) - before
-                shares.append(max(0.01, 100 * spent / (time.monotonic() - at)))
-                generators.append(load.share())
+            found = await spent(load, process.pid, seconds, runs)
     finally:
         await asyncio.to_thread(_interrupted, process)
+    _their_rows(results, "aiortc", name, party, *found)
+
+
+async def _janus(results: Results, name: str, party: Party, seconds: float, runs: int) -> None:
+    _their_rows(results, "janus", name, party, *await janus.measure(party.load(), seconds, runs))
+
+
+def _their_rows(
+    results: Results, peer: str, name: str, party: Party, shares: list[float], generators: list[float]
+) -> None:
     speakers = party.rooms * party.speakers
-    results.add("stage", f"{name}_rooms", [party.rooms], "rooms", "aiortc")
-    results.add("stage", f"{name}_cpu_share", shares, "% of a core", "aiortc")
+    results.add("stage", f"{name}_rooms", [party.rooms], "rooms", peer)
+    results.add("stage", f"{name}_cpu_share", shares, "% of a core", peer)
     per_core = [100 * speakers / share for share in shares]
     rooms = [each / party.speakers for each in per_core]
-    results.add("stage", f"{name}_rooms_per_core", rooms, "rooms", "aiortc")
-    results.add("stage", f"{name}_peers_per_core", per_core, "peers", "aiortc")
-    results.generator("stage", generators, "aiortc", f"{name}_generator_cpu_share")
+    results.add("stage", f"{name}_rooms_per_core", rooms, "rooms", peer)
+    results.add("stage", f"{name}_peers_per_core", per_core, "peers", peer)
+    results.generator("stage", generators, peer, f"{name}_generator_cpu_share")
+    ratio = f"{name}_peers_per_core_ratio"
+    results.ratio("stage", f"{name}_peers_per_core", peer, ratio if peer == "aiortc" else f"{ratio}_{peer}")
 
 
 def _interrupted(process: subprocess.Popen[bytes]) -> None:

@@ -430,7 +430,7 @@ def health(data: Data = None, json: Json = False) -> None:
 def bench(
     name: Annotated[str, typer.Argument(metavar="stage|push|join|hls|whep|page", help="What to measure.")],
     against: Annotated[
-        str, typer.Option("--against", metavar="PEER,...", help="icecast2, nginx, aiortc: beside ours.")
+        str, typer.Option("--against", metavar="PEER,...", help="icecast2, nginx, aiortc, janus beside us.")
     ] = "",
     runs: Annotated[int, typer.Option("--runs", metavar="N", help="Figures are medians of so many.")] = 3,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Of each run.")] = 4.0,

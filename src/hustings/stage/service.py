@@ -61,7 +61,7 @@ from hustings.stage.window import MediaWindow
 
 log = structlog.get_logger()
 
-MAX_BROADCASTS = 16
+MAX_BROADCASTS = 24
 """Broadcasts open at once on one stage."""
 KEPT_AFTER_END = 120.0
 """Seconds for which the window of an ended broadcast can still be asked for."""

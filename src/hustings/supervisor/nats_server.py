@@ -24,7 +24,7 @@ authorization {{ user: "{user}", password: "{password}" }}
 max_payload: {max_payload}
 # A role that reads too slowly loses its connection instead of costing memory without bound.
 max_pending: 33554432
-# No role needs more: an edge subscribes to some 20 subjects and four for each of 16 broadcasts.
+# No role needs more: an edge subscribes to some 20 subjects and four for each of 24 broadcasts.
 max_connections: 256
 max_subscriptions: 1024
 max_control_line: 4096
