@@ -51,7 +51,7 @@ _PREFLIGHT = {
 
 class BodyLimit:
     """413 for more than MAX_BODY bytes (MAX_COVER of a picture), whether announced or not. Nothing more
-    than that is read."""
+    than that is read. 400 for a query that is none."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -59,6 +59,12 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if not scope["query_string"].isascii():
+            # Starlette decodes it as UTF-8 in some places, and fails.
+            await problem(
+                400, "No address", "Bytes above 127 after the ? have to be written with % (RFC 3986)."
+            )(scope, receive, send)
             return
         picture = scope["method"] == "PUT" and _COVER.fullmatch(scope["path"]) is not None
         limit = MAX_COVER if picture else MAX_BODY

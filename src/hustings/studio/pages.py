@@ -60,7 +60,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path: str = request.scope["path"]
         wants_page = "text/html" in request.headers.get("accept", "")
         if wants_page and request.method in ("GET", "HEAD") and not path.startswith(_MACHINE_DOORS):
             return _html(_renderer(request).error(error.status_code, _lang(request)), error.status_code)
