@@ -223,7 +223,7 @@ def test_many_countries_are_shown_when_asked_for_and_stay(browser: Browser) -> N
     assert (button.get_attribute("aria-expanded"), len(rows(page, "countries"))) == ("true", 24)
     button.press("Enter")
     assert len(rows(page, "countries")) == 14
-    assert "GeoLite2 data created by MaxMind" in page.inner_text("#method-countries")
+    assert "GeoLite Data created by MaxMind" in page.inner_text("#method-countries")
     page.context.close()
 
 

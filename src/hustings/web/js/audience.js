@@ -14,7 +14,7 @@ const QUIET = 60_000;
 const SAID_FOR = 50_000;
 /** Free databases of countries whose licences want their makers named where their data is shown. */
 const MAKERS = [
-  { kind: /^GeoLite2/, home: "https://www.maxmind.com", credit: "This product includes GeoLite2 data created by MaxMind." },
+  { kind: /^GeoLite/, home: "https://www.maxmind.com", credit: "This product includes GeoLite Data created by MaxMind, available from https://www.maxmind.com." },
   { kind: /^DBIP/, home: "https://db-ip.com", credit: "IP Geolocation by DB-IP" },
 ];
 
@@ -347,7 +347,10 @@ class AudiencePage {
   _database(database) {
     const { t, lang } = this._strings;
     const box = byId("method-countries");
-    if (!database) return (box.textContent = t("audience.method_countries_none"));
+    if (!database) {
+      box.textContent = t("audience.method_countries_none");
+      return;
+    }
     const says = t("audience.method_countries", { database: isolated(database.database), date: date(`${database.built}T12:00:00Z`, lang) });
     const maker = MAKERS.find(({ kind }) => kind.test(database.database));
     const link = document.createElement("a");
