@@ -25,7 +25,7 @@ def _value(value: Any) -> bytes:
         return _control(2, len(value.encode())) + value.encode()
     if isinstance(value, tuple | int):  # (type, number); uint32 unless it says
         kind, number = value if isinstance(value, tuple) else (UINT32, value)
-        data = number.to_bytes(8).lstrip(b"\0")
+        data: bytes = number.to_bytes(8).lstrip(b"\0")
         return _control(kind, len(data)) + data
     if isinstance(value, list):
         return _control(11, len(value)) + b"".join(map(_value, value))

@@ -149,12 +149,10 @@ def test_ten_of_a_country_may_be_at_several_edges_and_nine_are_not_named() -> No
 
 
 def test_what_an_edge_of_an_older_version_tells_is_unknown() -> None:
-    old = msgspec.msgpack.encode(
-        [
-            {name: value for name, value in msgspec.to_builtins(minute).items() if name != "countries"}
-            for minute in crowd(1, 3)
-        ]
-    )
+    said: list[dict[str, Any]] = msgspec.msgpack.decode(msgspec.msgpack.encode(crowd(1, 3)))
+    for minute in said:
+        del minute["countries"]
+    old = msgspec.msgpack.encode(said)
     minutes = msgspec.msgpack.decode(old, type=list[Minute])
     (first, *_) = final(("old", "s", minutes), ("new", "s", crowd(50, 12, country="DE")), countries=True)
     assert first["countries"] == {
