@@ -63,7 +63,7 @@ def heard_in(row: dict[str, Any], *, many: bool) -> dict[str, Any]:
     whole = sum(shares.values())
     net["countries"] = {
         code: {
-            "listeners": max(1, net["peak"] * part // whole),
+            "listeners": max(10, net["peak"] * part // whole),
             "listening_seconds": net["listening_seconds"] * part // whole,
         }
         for code, part in sorted(shares.items())
