@@ -38,12 +38,12 @@ DOORS: dict[str, tuple[By, ...]] = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("countries")
+    folder, data = tmp_path_factory.mktemp("countries"), tmp_path_factory.mktemp("countries-data")
     known = {"DE": "DE", "FR": "FR", "CH": "CH", "other": "AT"}
     networks = {f"127.0.{WHERE[name]}.0/24": code for name, code in known.items()}
     database = mmdb.write(folder / "some.mmdb", networks, kind="DBIP-Country-Lite")
     environment = {"HUSTINGS_AUDIENCE_SECONDS": "5", "HUSTINGS_AUDIENCE_COUNTRIES": str(database)}
-    with serve(folder / "data", edges=2, environment=environment) as running:
+    with serve(data, edges=2, environment=environment) as running:
         yield running
 
 

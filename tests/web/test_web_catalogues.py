@@ -77,7 +77,7 @@ COMPOSED = {
         *("joined", "left", "door", "unique", "unique_so_far", "listening", "share", "who", "day"),
         *("recording", "plays", "country", "most_in_minute"),
     ),
-    "audience.country": ("s_all", "s_fewer", ".other", ".unknown"),
+    "audience.country.": ("other", "unknown"),
     "error.": tuple(
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),
