@@ -12,12 +12,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from hustings.audience.countries import Countries, code_in
 from hustings.config import Settings
 from hustings.errors import UsageError
+from hustings.log import SUPERVISED
 
 if TYPE_CHECKING:
     from maxminddb import Reader
+
+log = structlog.get_logger()
 
 MAX_BYTES: Final = 128 << 20
 LOOKED_AT: Final = 1000
@@ -37,6 +42,18 @@ def read_countries(settings: Settings) -> Countries | None:
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror})") from error
     return _opened(path, data)
+
+
+def countries_of_role(settings: Settings) -> Countries | None:
+    """The same for edges and studio. Those a supervisor starts again go on without: it looked at the file
+    when it began, and one that has gone since must not keep anybody from hearing."""
+    try:
+        return read_countries(settings)
+    except UsageError as error:
+        if not os.environ.get(SUPERVISED):
+            raise
+        log.error("countries are not counted", why=str(error))
+        return None
 
 
 def _opened(path: Path, data: bytes) -> Countries:

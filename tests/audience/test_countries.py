@@ -15,8 +15,9 @@ from hustings.addresses import address_key
 from hustings.audience.countries import AT_LEAST, MOST, Countries, code_in, named
 from hustings.audience.published import _totals, total
 from hustings.config import Settings
-from hustings.countries import read_countries
+from hustings.countries import countries_of_role, read_countries
 from hustings.errors import UsageError
+from hustings.log import SUPERVISED
 from hustings.rooms.record import MAX_LINE, canonical
 
 NETWORKS = {
@@ -79,7 +80,7 @@ def test_ipv6_in_a_database_of_ipv4_and_a_damaged_one_are_unknown(tmp_path: Path
 @pytest.mark.parametrize(
     "record",
     [None, 7, "DE", {}, {"country": {}}, {"country": {"iso_code": "de"}}, {"country": {"iso_code": 7}},
-     {"country": "Germany"}, {"country": "ÄÖ"}, {"country_code": "D1"}],
+     {"country": {"iso_code": "ZZ"}}, {"country": "Germany"}, {"country": "ÄÖ"}, {"country_code": "D1"}],
 )  # fmt: skip
 def test_records_without_a_code_are_none(record: object) -> None:
     assert code_in(record) == ""
@@ -122,6 +123,20 @@ def test_a_folder_and_what_is_too_large_are_refused_too(
     monkeypatch.setattr("hustings.countries.MAX_BYTES", 100)
     with pytest.raises(UsageError, match="more than"):
         read(mmdb.write(tmp_path / "some.mmdb", NETWORKS))
+
+
+def test_a_role_that_is_started_again_goes_on_without_a_file_that_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(audience_countries=str(tmp_path / "gone.mmdb"))
+    with pytest.raises(UsageError):  # on its own it says so and ends
+        countries_of_role(settings)
+    monkeypatch.setenv(SUPERVISED, "1")
+    assert countries_of_role(settings) is None
+    mmdb.write(tmp_path / "gone.mmdb", NETWORKS)
+    found = countries_of_role(settings)
+    assert found is not None
+    assert found.of("127.0.1.1") == "DE"
 
 
 # --- what is told of it ----------------------------------------------------------------------------------

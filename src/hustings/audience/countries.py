@@ -46,8 +46,8 @@ def code_in(record: object) -> str:
 
 
 def is_code(text: str) -> bool:
-    """Whether it can be a country's."""
-    return len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()
+    """Whether it can be a country's. ZZ is none (CLDR; DB-IP has it for addresses that are nowhere)."""
+    return len(text) == 2 and text.isascii() and text.isalpha() and text.isupper() and text != "ZZ"
 
 
 def named(heard: Mapping[str, tuple[int, int]], seconds: int) -> dict[str, dict[str, int]]:

@@ -19,7 +19,7 @@ from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWi
 from hustings.clock import SystemClock
 from hustings.config import Settings
 from hustings.counted_apart import read_bots
-from hustings.countries import read_countries
+from hustings.countries import countries_of_role
 from hustings.edge.app import TICK, Edge
 from hustings.edge.counting_bus import CountingBus
 from hustings.edge.rooms import RoomSync
@@ -60,7 +60,7 @@ async def run_edge(settings: Settings, index: int) -> None:
             call_soon=asyncio.get_running_loop().call_soon,
             bots=read_bots(settings),
         )
-        edge.counting.countries = read_countries(settings)
+        edge.counting.countries = countries_of_role(settings)
         tls = server_tls(settings, edge.clock)
         edge.metrics.register(REGISTRY)
         try:
