@@ -19,10 +19,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
-def fail(number, why):
-    sys.exit(f"BROKEN at entry {number}: {why}")
-
-
 def canonical(members):
     return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -37,12 +33,12 @@ def checked(data):
             follows = (members["seq"], members["hash" if closes else "prev"]) == (number, prev)
             same = members["room"] == (entries or [members])[0]["room"] and canonical(members) == line
             if rest or not (follows and same) or (members["kind"] == "head") is not closes:
-                fail(number, "it is changed, or entries are missing before it")
+                raise ValueError("it does not follow the one before")
             signature = base64.b64decode(members.pop("sig"), validate=True)
             key = base64.b64decode(keys[-1] if keys else members["data"]["key"], validate=True)
             Ed25519PublicKey.from_public_bytes(key).verify(signature, canonical(members))
         except (ValueError, KeyError, TypeError, InvalidSignature) as error:
-            fail(number, f"{type(error).__name__}: changed, or not signed by the key named before")
+            sys.exit(f"BROKEN at entry {number}: changed, or not signed by the key named before ({error!r})")
         if not closes:
             keys += [members["data"]["key"]] if members["kind"] == "key" else []
             entries.append(members)
@@ -56,15 +52,19 @@ def seconds(first, last):
 
 def audience(minutes, milliseconds):
     peak = max((minute["net"]["peak"] for minute in minutes), default=0)
-    listened = sum(minute["net"]["seconds"] for minute in minutes)
+    heard = sum(minute["net"]["seconds"] for minute in minutes)
+    told = [minute["countries"] for minute in minutes if "countries" in minute]
+    of = defaultdict(lambda: {"listeners": 0, "listening_seconds": 0})
+    for name, each in (pair for countries in told for pair in countries.items()):
+        of[name]["listeners"] = max(of[name]["listeners"], each["listeners"])
+        of[name]["listening_seconds"] += each["seconds"]
     return {
         "peak": peak,
         "peak_at": next((m["minute"] for m in minutes if m["net"]["peak"] == peak > 0), None),
-        "average_hundredths": (200_000 * listened + milliseconds) // (2 * milliseconds)
-        if milliseconds
-        else 0,
+        "average_hundredths": milliseconds and (200_000 * heard + milliseconds) // (2 * milliseconds),
         "unique": max((minute["net"]["unique"] for minute in minutes), default=0),
-        "listening_seconds": listened,
+        "listening_seconds": heard,
+        **({"countries": of} if told else {}),
     }
 
 
@@ -95,6 +95,6 @@ if __name__ == "__main__":
     with urllib.request.urlopen(place) if "://" in place else open(place, "rb") as file:
         entries, keys, as_of = checked(file.read())
     if sys.argv[2:] and keys[-1] != sys.argv[2]:
-        fail(0, f"it is signed with the key {keys[-1]}")
+        sys.exit(f"BROKEN at entry 0: it is signed with the key {keys[-1]}")
     answer = {"room": entries[0]["room"], "as_of": as_of, "key": keys[-1], "broadcasts": figures(entries)}
     print(json.dumps({"entries": len(entries), **answer}, indent=1, ensure_ascii=False))

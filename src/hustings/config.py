@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         description="File with address ranges of data centres, one CIDR a line, whose listeners are "
         "counted apart.",
     )
+    audience_countries: str = Field(
+        default="",
+        description="Database of countries (MaxMind DB format, .mmdb) by which listeners are counted by "
+        "country; empty: they are not.",
+    )
     log_json: bool = Field(default=False, description="Log as JSON lines instead of text.")
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,12 +21,18 @@ SINCE = 1_790_000_040.0
 
 
 def crowd(
-    first: int, count: int, *, length: float = 120.0, lane: Any = "push", begin: float = 0.0
+    first: int,
+    count: int,
+    *,
+    length: float = 120.0,
+    lane: Any = "push",
+    begin: float = 0.0,
+    country: str = "",
 ) -> list[Minute]:
     """What one place says of `count` people."""
     tally = Tally(SINCE)
     for key in range(first, first + count):
-        session = tally.begin(lane, key)
+        session = tally.begin(lane, key, country)
         assert session is not None
         for step in range(int(length // 5)):
             tally.took(session, begin + 5.0 * step, begin + 5.0 * step + 5.0)
@@ -34,9 +41,12 @@ def crowd(
 
 
 def final(
-    *told: tuple[str, str, list[Minute]], before: Before | None = None, at: float = 600.0
+    *told: tuple[str, str, list[Minute]],
+    before: Before | None = None,
+    at: float = 600.0,
+    countries: bool = False,
 ) -> list[dict[str, Any]]:
-    merged = Merged(SINCE, before)
+    merged = Merged(SINCE, before, countries=countries)
     for place, salt, minutes in told:
         merged.take(place, salt, minutes, {}, SINCE + at)
     return merged.final(SINCE + at, None)
@@ -127,6 +137,30 @@ def test_bots_and_beacons_are_in_no_net_figure() -> None:
     assert figures[-1]["beacon"]["unique"] == 800
 
 
+def test_ten_of_a_country_may_be_at_several_edges_and_nine_are_not_named() -> None:
+    edges = (("a", "s", crowd(1, 6, country="DE")), ("b", "s", crowd(20, 4, country="DE")))
+    few = ("c", "s", crowd(40, 9, country="FR"))
+    figures = final(*edges, few, countries=True)
+    assert figures[0]["countries"] == {
+        "DE": {"seconds": 600, "listeners": 10},
+        "other": {"seconds": 540, "listeners": 9},
+    }
+    assert final(*edges, few)[0].keys() == figures[0].keys() - {"countries"}, "no database, no countries"
+
+
+def test_what_an_edge_of_an_older_version_tells_is_unknown() -> None:
+    said: list[dict[str, Any]] = msgspec.msgpack.decode(msgspec.msgpack.encode(crowd(1, 3)))
+    for minute in said:
+        del minute["countries"]
+    old = msgspec.msgpack.encode(said)
+    minutes = msgspec.msgpack.decode(old, type=list[Minute])
+    (first, *_) = final(("old", "s", minutes), ("new", "s", crowd(50, 12, country="DE")), countries=True)
+    assert first["countries"] == {
+        "DE": {"seconds": 720, "listeners": 12},
+        "unknown": {"seconds": 180, "listeners": 0},
+    }
+
+
 def test_a_minute_is_final_when_nobody_can_add_to_it_and_only_once() -> None:
     merged = Merged(SINCE)
     merged.take("a", "s", crowd(1, 5), {}, SINCE + 150)
@@ -168,6 +202,11 @@ def test_what_is_not_sound_is_dropped_and_counted() -> None:
     future = Minute(number=good.number + 50)
     merged.take("a", "s", [bad, future], {}, SINCE + 10)
     assert merged.dropped == 2
+    for countries in ({"de": (0, 1)}, {"DEU": (0, 1)}, {"DE": (-1, 1)}, {"DE": (1, 1)}):
+        lies = Minute(number=good.number, countries=countries)  # of no listening nobody listened anywhere
+        merged.take("a", "s", [lies], {}, SINCE + 10)
+    assert merged.dropped == 6
+    merged.dropped = 2
     for number in range(MAX_SALTS + 1):
         merged.take(f"p{number}", f"s{number}", [], {0: Unique().to_bytes()}, SINCE)
     assert merged.dropped == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hustings.audience.countries import AT_LEAST
 from hustings.audience.lanes import DOORS, LANES, MOMENT, NUMBER
 from hustings.audience.merged import Merged
 from hustings.audience.minute import Minute
@@ -27,6 +28,16 @@ def begun(tally: Tally, key: int = 1) -> Session:
     session = tally.begin("push", key)
     assert session is not None
     return session
+
+
+def test_a_listener_is_in_each_minute_of_his_country_once() -> None:
+    tally = Tally(OFFSET)
+    german, unknown, bot = tally.begin("push", 1, "DE"), tally.begin("hls", 2), tally.begin("bots", 3, "DE")
+    for session, end in ((german, 130.0), (unknown, 59.0), (bot, 130.0)):
+        assert session is not None
+        listen(tally, session, 10.0, end)
+    heard = {number: minute.countries for number, minute in by_number(tally).items()}
+    assert heard == {0: {"DE": (50_000, 1)}, 1: {"DE": (60_000, 1)}, 2: {"DE": (10_000, 1)}}
 
 
 def by_number(tally: Tally) -> dict[int, Minute]:
@@ -116,3 +127,42 @@ def test_seconds_moments_and_people_agree(people: list[tuple[float, float, str, 
         assert last["net"]["unique"] == len({key for _, _, lane, key in counted if lane in DOORS})
         assert last["bots"]["unique"] == len({key for _, _, lane, key in counted if lane == "bots"})
         assert all(f["net"]["peak"] >= f["net"]["concurrent"] for f in figures)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            *(st.integers(0, 400), st.integers(1, 400), st.sampled_from(LANES), st.integers(0, 2)),
+            st.sampled_from(("", "DE", "FR")),
+        ),
+        max_size=60,
+    )
+)
+def test_countries_of_several_edges_add_up_to_the_net(people: list[tuple[int, int, str, int, str]]) -> None:
+    """To the millisecond in what edges tell, to the second in what is published; nobody is there twice.
+    `people` are in half seconds."""
+    tallies = [Tally(OFFSET) for _ in range(3)]
+    counted = []
+    for begun_at, halves, lane, edge, country in people:
+        begin, length = begun_at / 2, halves / 2
+        session = tallies[edge].begin(lane, 1, country)  # type: ignore[arg-type]  # of LANES
+        assert session is not None
+        listen(tallies[edge], session, begin, begin + length)
+        if session.counted and lane in DOORS:
+            counted.append((begin, begin + length, country))
+    merged = Merged(OFFSET, countries=True)
+    for number, tally in enumerate(tallies):
+        minutes = tally.all()[0]
+        for minute in minutes:
+            assert minute.is_sound()
+            assert sum(milliseconds for milliseconds, _ in minute.countries.values()) == minute.net
+        merged.take(f"edge {number}", "salt", minutes, {}, OFFSET + 900)
+    for figures in merged.final(OFFSET + 900, None):
+        told = figures["countries"]
+        assert sum(each["seconds"] for each in told.values()) == figures["net"]["seconds"]
+        begins = figures["minute"] - OFFSET
+        there = [country for b, e, country in counted if b < begins + 60 and e > begins]
+        assert sum(each["listeners"] for each in told.values()) == len(there)
+        assert all(name in ("other", "unknown") or there.count(name) >= AT_LEAST for name in told)
+        assert all(told[name]["listeners"] == there.count(name) for name in told if len(name) == 2)

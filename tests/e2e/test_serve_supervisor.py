@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from hustings.config import Settings
-from hustings.errors import HustingsError
+from hustings.errors import HustingsError, UsageError
 from hustings.supervisor import child as child_module
 from hustings.supervisor import hung as hung_module
 from hustings.supervisor import main as main_module
@@ -75,6 +75,15 @@ async def test_a_role_that_cannot_start_ends_the_server_in_words(
     with pytest.raises(HustingsError, match="The studio cannot start"):
         await supervisor.run()
     assert supervisor.pids == {}
+
+
+@pytest.mark.parametrize("name", ["countries", "ranges"])
+def test_a_list_of_the_audience_that_cannot_be_used_is_said_before_anything_starts(
+    tmp_path: Path, name: str
+) -> None:
+    settings = _settings(tmp_path).model_copy(update={f"audience_{name}": str(tmp_path / "none")})
+    with pytest.raises(UsageError, match=f"HUSTINGS_AUDIENCE_{name.upper()}: .*none cannot be read"):
+        Supervisor(settings, lambda _line: None, command=_fake)
 
 
 async def test_a_scribe_that_cannot_start_keeps_nobody_from_serving(

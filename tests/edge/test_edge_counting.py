@@ -12,6 +12,7 @@ from edge_fakes import BROADCAST
 from edge_memory import Client, House, make_house
 
 from hustings.audience.bots import Bots
+from hustings.audience.countries import Countries
 from hustings.audience.heard import Taken, read_records
 from hustings.audience.lanes import NUMBER
 from hustings.audience.sketch import Unique
@@ -45,7 +46,7 @@ class Sums:
             if isinstance(message, Counted):
                 self.minutes |= {minute.number: minute for minute in message.minutes}
             elif isinstance(message, Heard):
-                self.taken += read_records(message.records)
+                self.taken += read_records(message.records, message.countries)
         return self
 
     def seconds(self, lane: Any) -> float:
@@ -157,6 +158,33 @@ async def test_hls_media_counts_and_playlists_do_not(house: House) -> None:
     (taken,) = sums.hear().taken
     assert taken.seconds == pytest.approx(12.0)
     assert (taken.lane, taken.key != 0) == ("hls", True)
+
+
+async def test_a_country_is_looked_up_once_for_each_who_begins_to_listen(house: House) -> None:
+    asked: list[object] = []
+
+    def look(address: object) -> object:
+        asked.append(address)
+        return {"country": {"iso_code": "DE"}} if address == "192.0.2.1" else None
+
+    house.edge.counting.countries = Countries(look, {})
+    sums = Sums(house)
+    listener(house)
+    listener(house, "/r/hall/stream.ogg", at=2)
+    listener(house, "/r/hall/live", "User-Agent: Somebot/1.0", at=3)
+    client = house.client("192.0.2.1")
+    client.post("/r/hall/beacon", {}, BROWSER)
+    for _ in range(14):
+        play(house, 5)
+        playlist = client.ask(f"/r/hall/hls/{BROADCAST}/opus.m3u8", BROWSER).body.decode()
+        segment = [line for line in playlist.splitlines() if line.endswith(".m4s")][-1]
+        assert client.ask(f"/r/hall/hls/{BROADCAST}/{segment}", BROWSER).status == 200
+        sums.hear()
+    assert sorted(map(str, asked)) == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    assert {taken.country for taken in sums.taken if taken.lane == "hls"} == {"DE"}
+    told = [minute.countries for minute in sums.minutes.values() if minute.net]
+    assert all(each.keys() == {"DE", ""} for each in told)
+    assert sum(each[code][0] for each in told for code in each) == sum(m.net for m in sums.minutes.values())
 
 
 async def test_a_player_behind_a_cache_says_so_with_tokens_that_count_once(house: House) -> None:

@@ -254,9 +254,11 @@ async def running_studio(
     bus: FakeBus | None = None,
     stage: FakeStage | None = None,
     clock: FakeClock | None = None,
+    **more: Any,
 ) -> AsyncIterator[House]:
-    """A studio on `folder`; give `bus` and `stage` again to restart it beside a running stage."""
-    settings = settings_in(folder)
+    """A studio on `folder`; give `bus` and `stage` again to restart it beside a running stage. `more`:
+    settings."""
+    settings = settings_in(folder).model_copy(update=more)
     fresh = bus is None
     bus = bus or FakeBus()
     clock = clock or FakeClock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from fake_bus import FakeBus
 from studio_support import FakeStage, House, running_studio
 
+import mmdb
 from hustings.audience.lanes import FINAL
 from hustings.audience.replays import Replays
 from hustings.audience.sketch import salt_name, visitor_key
@@ -34,10 +36,10 @@ class Edge:
         self._broadcast, self._salt, self._name = broadcast, salt, name
         self._tally = Tally(self._clock.wall() - self._clock.monotonic())
 
-    async def listen(self, people: range, seconds: int) -> None:
+    async def listen(self, people: range, seconds: int, country: str = "") -> None:
         """For the next `seconds`; the clock goes on, and the studio with it."""
         keys = [visitor_key(self._salt, f"192.0.2.{n}", b"Browser") for n in people]
-        sessions = [self._tally.begin("push", key) for key in keys]
+        sessions = [self._tally.begin("push", key, country) for key in keys]
         for _ in range(seconds // 5):
             begin = self._clock.monotonic()
             self._clock.advance(5)
@@ -151,6 +153,65 @@ async def test_a_studio_that_restarts_gets_salt_and_minutes_back(tmp_path: Path)
         assert len({minute["minute"] for minute in minutes}) == len(minutes)
         assert sum(minute["net"]["seconds"] for minute in minutes) == pytest.approx(2880, abs=8)
         assert (minutes[-1]["net"]["unique"], minutes[-1]["salts"]) == (12, 1)
+
+
+async def test_countries_are_in_the_record_go_on_after_a_restart_and_are_told_of_with_their_database(
+    tmp_path: Path,
+) -> None:
+    bus, clock = FakeBus(), FakeClock()
+    stage = FakeStage(bus)
+    await stage.start()
+    database = mmdb.write(tmp_path / "some.mmdb", {"192.0.2.0/24": "DE"}, kind="GeoLite2-Country")
+    given: Any = {"bus": bus, "stage": stage, "clock": clock, "audience_countries": str(database)}
+    async with running_studio(tmp_path, **given) as house:
+        broadcast, salt = await on_air(house)
+        assert house.app.state.audience.visitor(broadcast, "192.0.2.7", b"Mozilla/5.0").country == "DE"
+        assert house.app.state.audience.visitor(broadcast, "192.0.2.7", b"curl/8").country == ""
+        edge, other = Edge(house, broadcast, salt, "a"), Edge(house, broadcast, salt, "b")
+        await edge.listen(range(12), 240, "DE")
+        assert (await entries(house, "audience"))[0]["countries"].keys() == {"DE"}
+    async with running_studio(tmp_path, **given) as house:
+        await bus.publish(subjects.AUDIENCE_SALT_HELD, Salt(scope=broadcast, salt=salt))
+        edge._house = other._house = house
+        await edge.tell(everything=True)
+        await edge.listen(range(12, 24), 120, "DE")
+        await other.listen(range(30, 39), 120, "FR")
+        await other.listen(range(40, 43), 120)
+        await house.command("stop")
+        clock.advance(20)
+        await house.app.state.audience.tick()
+        minutes, (total,) = await entries(house, "audience"), await entries(house, "audience_total")
+        for minute in minutes:
+            told = minute["countries"]
+            assert sum(each["seconds"] for each in told.values()) == minute["net"]["seconds"]
+            assert told.keys() <= {"DE", "other", "unknown"}
+        # In the minute in which twelve went and twelve came there were 24.
+        assert total["countries"]["DE"] == {"seconds": 12 * 360, "listeners": 24}
+        assert total["countries"]["other"] == {"seconds": 9 * 120, "listeners": 9}
+        assert total["countries"]["unknown"] == {"seconds": 3 * 120, "listeners": 3}
+        content = shown(house)
+        net = content["broadcasts"][0]["totals"]["net"]
+        assert net["countries"]["DE"] == {"listening_seconds": 12 * 360, "listeners": 24}
+        assert content["method"]["countries"] == {
+            "database": "GeoLite2-Country",
+            "built": "2026-10-26",
+            "sha256": hashlib.sha256(database.read_bytes()).hexdigest(),
+            "at_least": 10,
+        }
+        assert all("10" in content["method"]["text"][lang] for lang in ("en", "de"))
+        assert "VPN" in content["method"]["text"]["de"]
+
+
+async def test_without_a_database_countries_are_nowhere(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as house:
+        broadcast, salt = await on_air(house)
+        assert house.app.state.audience.visitor(broadcast, "192.0.2.7", b"Mozilla/5.0").country == ""
+        await Edge(house, broadcast, salt, "a").listen(range(12), 240, "DE")
+        assert "countries" not in (await entries(house, "audience"))[0]
+        content = shown(house)
+        assert "countries" not in content["broadcasts"][0]["totals"]["net"]
+        assert "countries" not in content["method"]
+        assert "VPN" not in content["method"]["text"]["en"]
 
 
 async def test_a_salt_nobody_has_any_more_is_replaced_and_said(tmp_path: Path) -> None:

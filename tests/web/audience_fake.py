@@ -50,6 +50,27 @@ TEXT = {
 }
 
 
+DATABASE = {"built": "2026-11-03", "sha256": "cd" * 32, "at_least": 10}
+SHARES = {"DE": 61_200, "AT": 9_900, "CH": 7_300, "FR": 3_210, "unknown": 2_400, "GB": 1_900, "other": 1_333}
+"""Of the time listened, by weight."""
+MANY = ("NL", "BE", "PL", "CZ", "IT", "ES", "US", "SE", "DK", "NO", "FI", "LU", "MK", "XK", "BA", "CD", "TW")
+
+
+def heard_in(row: dict[str, Any], *, many: bool) -> dict[str, Any]:
+    """An evening's totals with countries: by SHARES, and some that are little each."""
+    shares = SHARES | ({code: 800 - 45 * n for n, code in enumerate(MANY)} if many else {})
+    net = row["totals"]["net"]
+    whole = sum(shares.values())
+    net["countries"] = {
+        code: {
+            "listeners": max(10, net["peak"] * part // whole),
+            "listening_seconds": net["listening_seconds"] * part // whole,
+        }
+        for code, part in sorted(shares.items())
+    }
+    return row
+
+
 def iso(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
 
@@ -147,7 +168,9 @@ def broadcast(
     }
 
 
-def audience(*broadcasts: dict[str, Any], replay: bool = False, as_of: datetime = SINCE) -> dict[str, Any]:
+def audience(
+    *broadcasts: dict[str, Any], replay: bool = False, as_of: datetime = SINCE, database: str = ""
+) -> dict[str, Any]:
     days = [
         {
             "day": f"2026-11-{28 - n}",
@@ -170,6 +193,7 @@ def audience(*broadcasts: dict[str, Any], replay: bool = False, as_of: datetime 
             "unique_error": 0.02,
             "lists": {"agents": 38, "agents_sha256": "ab" * 32, "ranges": 0, "ranges_sha256": ""},
             "text": TEXT,
+            **({"countries": {**DATABASE, "database": database}} if database else {}),
         },
         "broadcasts": list(broadcasts),
         "replay": days if replay else [],
@@ -246,6 +270,12 @@ STATES: dict[str, dict[str, Any] | int] = {
         _evening(live=False, most=1_234_567.0, count=240, minutes_left_out=30),
         as_of=SINCE + timedelta(hours=5),
     ),
+    "countries": audience(
+        heard_in(_evening(live=False), many=True), as_of=AFTER, database="GeoLite2-Country"
+    ),
+    "few-countries": audience(
+        heard_in(_evening(live=True), many=False), as_of=AFTER, database="DBIP-Country-Lite"
+    ),
     "none": audience(),
     "soon": audience(broadcast(LIVE, SINCE, []), as_of=SINCE + timedelta(seconds=40)),
     "nobody": audience(_evening(live=True, most=0, count=9), as_of=AFTER),
@@ -319,9 +349,9 @@ def door_of(state: str) -> Fake:
     """The door in this state; what was recorded is known of the evenings in which many listened."""
     figures = deepcopy(STATES[state])
     door = Fake(figures)
-    if state in ("live", "ended", "large"):
+    if state in ("live", "ended", "large", "countries", "few-countries"):
         count = 240 if state == "large" else 97
-        door.timelines[LIVE] = timeline(60.0 * count, over=state != "live")
+        door.timelines[LIVE] = timeline(60.0 * count, over=state not in ("live", "few-countries"))
     return door
 
 
@@ -335,7 +365,7 @@ DEEDS: dict[str, tuple[str, Deed]] = {
     "table": ("live", lambda page: page.click("#minutes-box summary")),
 }
 """States in which somebody has done something: in which one, and what."""
-SHEETS = ("live", "ended", "doors", "one-listener", "none", "unreachable")
+SHEETS = ("live", "ended", "doors", "countries", "one-listener", "none", "unreachable")
 """Those there are pictures of in docs/img/states."""
 
 

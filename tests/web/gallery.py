@@ -388,10 +388,13 @@ def audience(folder: Path, only: list[str]) -> None:
 
 
 def _cut(path: Path) -> None:
-    """A page of tables is told by its upper half; whole, the sheets are too heavy."""
+    """A page of tables is told by its upper half, or where countries are by its lower one; whole, the sheets
+    are too heavy."""
     with Image.open(path) as picture:
         wide, tall = picture.size
-        cut = picture.crop((0, 0, wide, min(tall, 2000 if wide > 600 else 2600)))
+        most = min(tall, 2000 if wide > 600 else 2600)
+        top = tall - most if "countries" in path.name else 0
+        cut = picture.crop((0, top, wide, top + most))
     cut.save(path)
 
 

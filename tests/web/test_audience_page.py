@@ -185,6 +185,56 @@ def test_before_the_first_minute_is_final_there_is_a_curve_and_there_are_no_tota
     assert "still being counted" in page.inner_text("#readout")
 
 
+def test_where_they_listened_from_is_a_table_by_time_with_the_rest_last(page: Page) -> None:
+    found = complaints(page)
+    arrange(page, "few-countries")
+    totals = STATES["few-countries"]["broadcasts"][0]["totals"]["net"]["countries"]  # type: ignore[index]
+    shown = rows(page, "countries")
+    names = ["Germany", "Austria", "Switzerland", "France", "United Kingdom", "Other countries", "Unknown"]
+    assert [row[0] for row in shown] == names
+    assert [row[1] for row in shown] == ["70 %", "11 %", "8 %", "4 %", "2 %", "2 %", "3 %"]
+    assert [row[3] for row in shown][:2] == [str(totals[code]["listeners"]) for code in ("DE", "AT")]
+    assert page.get_by_role("heading", name="Where they listened from").is_visible()
+    assert "at least 10 listened from there" in page.inner_text("#countries-box")
+    assert page.locator("#countries-all").is_hidden()
+    assert page.locator("#countries meter").first.get_attribute("aria-hidden") == "true"
+    assert plain(page.inner_text("#method-countries")).split("\n") == [
+        "Countries by DBIP-Country-Lite of 3 Nov 2026.",
+        "IP Geolocation by DB-IP",
+    ]
+    link = page.get_by_role("link", name="IP Geolocation by DB-IP")
+    assert link.get_attribute("href") == "https://db-ip.com"
+    assert found == []
+
+
+def test_many_countries_are_shown_when_asked_for_and_stay(browser: Browser) -> None:
+    page = opened(browser, "de")
+    arrange(page, "countries", lang="de")
+    button = page.get_by_role("button", name="Alle 22 Länder")
+    assert button.get_attribute("aria-expanded") == "false"
+    first = rows(page, "countries")
+    assert len(first) == 12 + 2
+    assert [row[0] for row in first][:3] == ["Deutschland", "Österreich", "Schweiz"]
+    assert [row[0] for row in first][-2:] == ["Andere Länder", "Unbekannt"]
+    button.press("Enter")
+    assert len(rows(page, "countries")) == 22 + 2
+    assert page.evaluate("document.activeElement.id") == "countries-all"
+    look(page)
+    button = page.get_by_role("button", name="Weniger Länder")
+    assert (button.get_attribute("aria-expanded"), len(rows(page, "countries"))) == ("true", 24)
+    button.press("Enter")
+    assert len(rows(page, "countries")) == 14
+    assert "GeoLite Data created by MaxMind" in page.inner_text("#method-countries")
+    page.context.close()
+
+
+def test_without_a_database_there_is_nothing_but_a_line_in_the_method(page: Page) -> None:
+    arrange(page, "ended")
+    assert page.locator("#countries-box").is_hidden()
+    assert page.locator("#csv-countries").is_hidden()
+    assert page.inner_text("#method-countries") == "Countries are not counted on this server."
+
+
 def test_what_was_heard_again_is_a_table_of_days(page: Page) -> None:
     arrange(page, "ended")
     first, *others = rows(page, "replays")
@@ -395,6 +445,22 @@ def test_what_was_heard_again_as_csv_too(page: Page) -> None:
     ]
     json_link = page.get_by_role("link", name="Everything as JSON")
     assert json_link.get_attribute("href") == "/r/library/audience.json"
+
+
+def test_countries_as_csv_are_what_was_published(page: Page) -> None:
+    door = arrange(page, "countries")
+    name, content = saved(page, "Countries as CSV")
+    assert name == f"library-{LIVE}-countries.csv"
+    read = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True))
+    published = door.figures["broadcasts"][0]["totals"]["net"]["countries"]  # type: ignore[index]
+    assert {
+        row["country"]: {
+            "listeners": int(row["most_in_one_minute"]),
+            "listening_seconds": int(row["listening_seconds"]),
+        }
+        for row in read
+    } == published
+    assert (read[0]["country"], read[0]["broadcast"]) == ("DE", LIVE)
 
 
 # --- while it goes on --------------------------------------------------------------------------------------

@@ -75,8 +75,9 @@ COMPOSED = {
     "audience.col.": (
         *("time", "into", "left_of", "chapter", "speaking", "hear", "begins", "listening_then", "peak"),
         *("joined", "left", "door", "unique", "unique_so_far", "listening", "share", "who", "day"),
-        *("recording", "plays"),
+        *("recording", "plays", "country", "most_in_minute"),
     ),
+    "audience.country.": ("other", "unknown"),
     "error.": tuple(
         f"{status}.{part}" for status in (400, 404, 429, 500, 503, "other") for part in ("title", "detail")
     ),

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from hustings.audience.countries import is_code
 from hustings.audience.lanes import LANES, NUMBER, Lane
 from hustings.audience.tally import Session, Tally
 from hustings.errors import Corrupt
@@ -28,7 +29,9 @@ QUIET_BEACON: Final = 45.0
 QUIET: Final = 15.0
 """Seconds without anything fetched that end a listener."""
 MAX_COLLECTED: Final = 40_000
-"""Listeners in one message: with 22 bytes each it fits on the bus."""
+"""Listeners in one message: with 24 bytes each it fits on the bus."""
+REMEMBERED: Final = 3
+"""Messages whose listeners' countries are remembered: who comes again within QUIET is not looked up again."""
 MAX_HEARERS: Final = 200_000
 _RECORD: Final = struct.Struct("<QQHBBBB")
 _MOST: Final = 0xFFFF
@@ -37,7 +40,7 @@ _MOST: Final = 0xFFFF
 class Taken(NamedTuple):
     """What one listener took within one message's time. `who`: the same for one listener at all edges; `key`:
     visitor_key, 0 for unknown. `first`, `last`: seconds after its beginning when he asked; `seconds`: of
-    sound; `piece`: length of the last piece."""
+    sound; `piece`: length of the last piece; `country`: its code, "" for unknown."""
 
     who: int
     key: int
@@ -46,15 +49,17 @@ class Taken(NamedTuple):
     last: float
     piece: float
     lane: Lane
+    country: str = ""
 
 
 class _Collected:
-    __slots__ = ("first", "key", "lane", "last", "piece", "seconds", "who")
+    __slots__ = ("country", "first", "key", "lane", "last", "piece", "seconds", "who")
 
-    def __init__(self, who: int, key: int, lane: Lane, at: float) -> None:
+    def __init__(self, who: int, key: int, lane: Lane, at: float, country: str | None) -> None:
         self.who = who
         self.key = key
         self.lane = lane
+        self.country = country
         self.first = at
         self.last = at
         self.seconds = 0.0
@@ -68,6 +73,8 @@ class Collector:
         self.dropped = 0
         self._begin = now
         self._taken: dict[int, _Collected] = {}
+        self._countries: list[dict[int, str]] = []
+        """By visitor, of late."""
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -83,18 +90,27 @@ class Collector:
         taken.piece = seconds
         return True
 
-    def begin(self, visitor: int, who: int, key: int, lane: Lane, now: float) -> bool:
-        """Who `visitor` is; False when there is no room for one more."""
+    def country(self, visitor: int) -> str | None:
+        """As it was said when `visitor` was here last; None: he was not of late."""
+        return next((each[visitor] for each in self._countries if visitor in each), None)
+
+    def begin(
+        self, visitor: int, who: int, key: int, lane: Lane, now: float, country: str | None = None
+    ) -> bool:
+        """Who `visitor` is; False when there is no room for one more. `country`: None where nobody looks."""
         if len(self._taken) >= MAX_COLLECTED:
             self.dropped += 1
             return False
-        self._taken[visitor] = _Collected(who, key, lane, now)
+        self._taken[visitor] = _Collected(who, key, lane, now, country)
         return True
 
-    def drain(self, now: float) -> tuple[float, bytes]:
-        """(when it began, records) since the last call; at most 25.5 s lie between two calls."""
+    def drain(self, now: float) -> tuple[float, bytes, bytes]:
+        """(when it began, records, countries) since the last call; at most 25.5 s lie between two calls.
+        Countries are two letters for each record, zeros for unknown; nothing when there are none."""
         begin, taken = self._begin, self._taken
         self._begin, self._taken = now, {}
+        said = {visitor: each.country for visitor, each in taken.items() if each.country is not None}
+        self._countries = [said, *self._countries[: REMEMBERED - 1]]
 
         def tenths(seconds: float, most: int) -> int:
             return min(most, max(0, round(seconds * 10)))
@@ -111,17 +127,25 @@ class Collector:
             )
             for each in taken.values()
         ]
-        return begin, b"".join(packed)
+        known = any(said.values())
+        countries = b"".join((each.country or "\0\0").encode() for each in taken.values()) if known else b""
+        return begin, b"".join(packed), countries
 
 
-def read_records(data: bytes) -> Iterator[Taken]:
+def read_records(data: bytes, countries: bytes = b"") -> Iterator[Taken]:
     """Of one message. Raises Corrupt."""
-    if len(data) % _RECORD.size or len(data) > MAX_COLLECTED * _RECORD.size:
+    count = len(data) // _RECORD.size
+    if len(data) % _RECORD.size or count > MAX_COLLECTED:
         raise Corrupt(f"{len(data)} bytes are no records")
-    for who, key, seconds, first, last, piece, lane in _RECORD.iter_unpack(data):
+    if len(countries) not in (0, 2 * count):
+        raise Corrupt(f"{len(countries)} bytes are no countries of {count}")
+    for at, (who, key, seconds, first, last, piece, lane) in enumerate(_RECORD.iter_unpack(data)):
         if lane >= len(LANES):
             raise Corrupt(f"no lane {lane}")
-        yield Taken(who, key, seconds / 10, first / 10, last / 10, piece / 10, LANES[lane])
+        country = countries[2 * at : 2 * at + 2].decode("latin-1").strip("\0")
+        if country and not is_code(country):
+            raise Corrupt(f"no country {country!r}")
+        yield Taken(who, key, seconds / 10, first / 10, last / 10, piece / 10, LANES[lane], country)
 
 
 class _Hearer:
@@ -168,13 +192,16 @@ class Hearers:
             self._leaves(self._hearers.pop(who))
             hearer = None
         if hearer is None:
-            session = self._tally.begin(taken.lane, taken.key) if len(self._hearers) < MAX_HEARERS else None
+            session = None
+            if len(self._hearers) < MAX_HEARERS:
+                session = self._tally.begin(taken.lane, taken.key, taken.country)
             if session is None:
                 self.dropped += 1
                 return
             hearer = self._hearers[who] = _Hearer(session, first)
-        elif not hearer.session.counted and not hearer.session.key:
-            hearer.session.key = taken.key
+        elif not hearer.session.counted:
+            hearer.session.key = hearer.session.key or taken.key
+            hearer.session.country = hearer.session.country or taken.country
         hearer.last = max(hearer.last, last)
         hearer.piece = piece
         self._fetched(hearer, first, max(first + 0.1, last + piece), min(taken.seconds, MOST_FETCHED))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hustings.audience.countries import named
 from hustings.audience.lanes import DOORS, FINAL, LANES, MINUTE, MOMENT, NUMBER
 from hustings.audience.minute import Minute, added
 from hustings.audience.sketch import Unique
@@ -69,12 +70,13 @@ class _Sets:
 
 
 class Merged:
-    """Times are Unix seconds. `since`: when it went live."""
+    """Times are Unix seconds. `since`: when it went live; `countries`: whether these are told of."""
 
-    def __init__(self, since: float, before: Before | None = None) -> None:
+    def __init__(self, since: float, before: Before | None = None, *, countries: bool = False) -> None:
         self.before = before if before is not None else Before()
         self.dropped = 0
         """Minutes and sketches that could not be taken: too late, too many, not sound."""
+        self._countries = countries
         self._since = int(since // MINUTE)
         self._last = self.before.last
         self._minutes: dict[int, dict[str, tuple[str, Minute]]] = {}
@@ -113,7 +115,7 @@ class Merged:
             places = self._minutes.pop(number)
             minute = self._fold(self._sets, places, number)
             self._unique = [max(pair) for pair in zip(self._unique, self._counted(self._sets), strict=True)]
-            figures.append(figures_of(minute, self._unique, self.salts))
+            figures.append(self._figures(minute, self._unique))
             self._last = number
         return figures
 
@@ -126,7 +128,13 @@ class Merged:
             unique = [max(pair) for pair in zip(unique, self._counted(sets), strict=True)]
             # What is delivered is told of every 5 s: of the last moments nobody has told yet.
             moment = min(MINUTE // MOMENT - 1, int((now - 2 * MOMENT - number * MINUTE) // MOMENT))
-            figures.append(figures_of(minute, unique, self.salts, max(0, moment)))
+            figures.append(self._figures(minute, unique, max(0, moment)))
+        return figures
+
+    def _figures(self, minute: Minute, unique: list[int], moment: int = MINUTE // MOMENT - 1) -> Figures:
+        figures = figures_of(minute, unique, self.salts, moment)
+        if self._countries:
+            figures["countries"] = named(minute.countries, figures["net"]["seconds"])
         return figures
 
     @property
@@ -146,7 +154,7 @@ class Merged:
         return counts
 
 
-def figures_of(minute: Minute, unique: list[int], salts: int, moment: int = MINUTE // MOMENT - 1) -> Figures:
+def figures_of(minute: Minute, unique: list[int], salts: int, moment: int) -> Figures:
     """`unique`: by lane and NET, since the broadcast began. `moment`: the last one that is known."""
 
     def of(lanes: tuple[int, ...], count: int) -> dict[str, int]:

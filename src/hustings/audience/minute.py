@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hustings.audience.lanes import LANES, MINUTE, MOMENT, MOMENTS
+from hustings.audience.countries import is_code
+from hustings.audience.lanes import DOORS, LANES, MINUTE, MOMENT, MOMENTS
 
 
 def _lanes() -> list[int]:
@@ -25,11 +26,23 @@ class Minute(msgspec.Struct, kw_only=True):
     connections: int = 0
     sketches: dict[int, bytes] = {}
     """By lane: who joined in this minute (sketch.py)."""
+    countries: dict[str, tuple[int, int]] = {}
+    """By country ("": unknown): milliseconds by all doors, and listeners who listened in this minute."""
 
     @property
     def begins(self) -> int:
         """Unix seconds."""
         return self.number * MINUTE
+
+    @property
+    def net(self) -> int:
+        """Milliseconds of listening by all doors."""
+        return sum(self.milliseconds[: len(DOORS)])
+
+    def heard_in(self, country: str, milliseconds: int, listeners: int) -> None:
+        """So much more was listened there."""
+        before = self.countries.get(country, (0, 0))
+        self.countries[country] = (before[0] + milliseconds, before[1] + listeners)
 
     def is_sound(self) -> bool:
         """Whether it has the shape it must have: it comes from another process."""
@@ -42,6 +55,9 @@ class Minute(msgspec.Struct, kw_only=True):
             and all(0 <= lane < shape for lane in self.sketches)
             and 0 <= self.requests < 2**40
             and 0 <= self.connections < 2**40
+            and all(not code or is_code(code) for code in self.countries)
+            and all(0 <= value < 2**40 for pair in self.countries.values() for value in pair)
+            and sum(milliseconds for milliseconds, _ in self.countries.values()) <= self.net
         )
 
 
@@ -57,6 +73,11 @@ def added(minutes: list[Minute], number: int) -> Minute:
                 total.moments[lane][moment] += minute.moments[lane][moment]
         total.requests += minute.requests
         total.connections += minute.connections
+        for country, pair in minute.countries.items():
+            total.heard_in(country, *pair)
+    # Of what a place did not tell, being of another version, nobody knows where it was.
+    if missing := total.net - sum(milliseconds for milliseconds, _ in total.countries.values()):
+        total.heard_in("", missing, 0)
     return total
 
 

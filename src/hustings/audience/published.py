@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hustings.audience.lanes import DOORS, MOMENT, SECONDS, VERSION, WITHIN
 from hustings.audience.sketch import UNIQUE_ERROR
-from hustings.audience.words import TEXT
+from hustings.audience.words import COUNTRIES, TEXT
 
 BROADCASTS: Final = 50
 MINUTES: Final = 360
@@ -41,7 +41,19 @@ def total(minutes: Sequence[Mapping[str, Any]], milliseconds: int) -> dict[str, 
         "requests": sum(m["requests"] for m in minutes),
         "connections": sum(m["connections"] for m in minutes),
         "salts": max((m["salts"] for m in minutes), default=0),
+        **_countries([m["countries"] for m in minutes if "countries" in m]),
     }
+
+
+def _countries(minutes: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Any]:
+    """Nothing at all where they were not counted."""
+    names = sorted({name for minute in minutes for name in minute})
+    found = {name: [minute[name] for minute in minutes if name in minute] for name in names}
+    sums = {
+        name: {"seconds": sum(e["seconds"] for e in each), "listeners": max(e["listeners"] for e in each)}
+        for name, each in found.items()
+    }
+    return {"countries": sums} if minutes else {}
 
 
 def _sum(
@@ -122,11 +134,13 @@ def audience_json(
     lists: Mapping[str, Any],
     passing: Mapping[str, Sequence[Mapping[str, Any]]],
     replayed: Iterable[Mapping[str, Any]] = (),
+    countries: Mapping[str, Any] | None = None,
     seconds: float = SECONDS,
     within: float = WITHIN,
 ) -> dict[str, Any]:
     """The whole answer. `passing`: by broadcast, what is not final yet, `minute` as text like the rest;
-    `replayed`: days that go on. `seconds`, `within`: as they are set."""
+    `replayed`: days that go on; `countries`: of their database, if there is one. `seconds`, `within`: as they
+    are set."""
     room_for = MINUTES
     broadcasts = []
     for identifier, broadcast in reversed(told.broadcasts.items()):
@@ -163,7 +177,11 @@ def audience_json(
             "moment_seconds": MOMENT,
             "unique_error": UNIQUE_ERROR,
             "lists": dict(lists),
-            "text": TEXT,
+            **({"countries": dict(countries)} if countries is not None else {}),
+            "text": {
+                lang: f"{text} {COUNTRIES[lang]}" if countries is not None else text
+                for lang, text in TEXT.items()
+            },
         },
         "broadcasts": broadcasts,
         "replay": [_day(each) for each in days[:DAYS]],
@@ -207,10 +225,18 @@ def _totals(of: Mapping[str, Any]) -> dict[str, Any]:
                 door: {"peak": e["peak"], "unique": e["unique"], "listening_seconds": e["seconds"]}
                 for door, e in doors.items()
             },
+            **({"countries": _heard_in(of["countries"])} if "countries" in of else {}),
         },
         "apart": {name: _named(of[name]) for name in _APART},
         "gross": {"requests": of["requests"], "connections": of["connections"]},
         "salts": of["salts"],
+    }
+
+
+def _heard_in(countries: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    return {
+        name: {"listeners": each["listeners"], "listening_seconds": each["seconds"]}
+        for name, each in countries.items()
     }
 
 

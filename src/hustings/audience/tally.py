@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from hustings.audience.lanes import FINAL, LANES, MINUTE, MOMENT, MOMENTS, NUMBER, SECONDS, WITHIN, Lane
+from hustings.audience.lanes import (
+    DOORS,
+    FINAL,
+    LANES,
+    MINUTE,
+    MOMENT,
+    MOMENTS,
+    NUMBER,
+    SECONDS,
+    WITHIN,
+    Lane,
+)
 from hustings.audience.minute import Minute, moment_after
 from hustings.audience.sketch import Unique
 
@@ -23,13 +34,16 @@ JOINED: Final = 0.05
 
 
 class Session:
-    """One listener, perhaps. `until`: what was delivered to him last ended then; None: nothing was."""
+    """One listener, perhaps. `until`: what was delivered to him last ended then; None: nothing was. `minute`:
+    the last one in which he is among the listeners of his country."""
 
-    __slots__ = ("_delivered", "_pieces", "counted", "key", "lane", "over", "until")
+    __slots__ = ("_delivered", "_pieces", "counted", "country", "key", "lane", "minute", "over", "until")
 
-    def __init__(self, lane: Lane, key: int) -> None:
+    def __init__(self, lane: Lane, key: int, country: str) -> None:
         self.lane = NUMBER[lane]
         self.key = key
+        self.country = country
+        self.minute = -1
         self.counted = False
         self.over = False
         self.until: float | None = None
@@ -83,13 +97,14 @@ class Tally:
 
     # --- what happens ------------------------------------------------------------------------
 
-    def begin(self, lane: Lane, key: int) -> Session | None:
-        """A listener, perhaps; None when there is no room for one more. `key`: visitor_key, 0 for unknown."""
+    def begin(self, lane: Lane, key: int, country: str = "") -> Session | None:
+        """A listener, perhaps; None when there is no room for one more. `key`: visitor_key, 0 for unknown;
+        `country`: its code, "" for unknown."""
         if self.sessions >= MAX_SESSIONS:
             self.dropped["session"] += 1
             return None
         self.sessions += 1
-        return Session(lane, key)
+        return Session(lane, key, country)
 
     def took(self, session: Session, begin: float, end: float) -> None:
         """From `begin` to `end` sound was delivered. Stretches of one session come in order."""
@@ -97,14 +112,14 @@ class Tally:
             return
         session.until = end
         if session.counted:
-            self._add(session.lane, begin, end)
+            self._add(session, begin, end)
             return
         delivered, lost = session.wait(begin, end, self._within)
         self.dropped["stretch"] += lost
         if delivered >= self._seconds - 1e-6:
             pieces = session.count()
             for piece in pieces:
-                self._add(session.lane, *piece)
+                self._add(session, *piece)
             number = self._number(pieces[0][0])
             self._minute(number).joined[session.lane] += 1
             self._met(number, session)
@@ -166,15 +181,20 @@ class Tally:
         self._dirty.add(number)
         return minute
 
-    def _add(self, lane: int, begin: float, end: float) -> None:
+    def _add(self, session: Session, begin: float, end: float) -> None:
         """One who counts listened from `begin` to `end`."""
+        lane = session.lane
         first, last = begin + self._offset, end + self._offset
         at = first
         while at < last:
             number = int(at // MINUTE)
             stop = min(last, (number + 1) * MINUTE)
             # Sums of many short stretches must not drift: each is rounded by its ends, not by its length.
-            self._minute(number).milliseconds[lane] += round(stop * 1000) - round(at * 1000)
+            minute, spent = self._minute(number), round(stop * 1000) - round(at * 1000)
+            minute.milliseconds[lane] += spent
+            if lane < len(DOORS):
+                minute.heard_in(session.country, spent, number > session.minute)
+                session.minute = number
             at = stop
         moment = moment_after(first)
         while moment * MOMENT <= last:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from hustings.audience.countries import AT_LEAST
+
 TEXT: Final = {
     "en": (
         "A listener counts when 60 seconds of sound were really delivered to him within 90: sent, and "
@@ -28,3 +30,23 @@ TEXT: Final = {
         "und in keiner anderen Zahl. Eine Minute ist nach 105 Sekunden endgültig."
     ),
 }
+
+COUNTRIES: Final = {
+    "en": (
+        "Countries are those a database, given by who runs this server, names for the listeners' addresses; "
+        "each is looked up once, when listening begins, and not kept. A country is named for a minute in "
+        f"which at least {AT_LEAST} listened from there; all others of that minute are together (other). "
+        "Addresses the database does not know stand apart (unknown). It cannot see where people are: who "
+        "uses a VPN, a proxy or a mobile network of another country is where that has its addresses, and the "
+        "database errs and grows old."
+    ),
+    "de": (
+        "Länder nennt eine Datenbank des Betreibers zu den Adressen der Zuhörer; nachgesehen wird einmal, "
+        "wenn das Hören beginnt, und die Adresse wird nicht aufgehoben. Genannt wird ein Land für eine "
+        f"Minute, in der mindestens {AT_LEAST} von dort hörten; alle anderen dieser Minute stehen zusammen "
+        "(other). Adressen, die die Datenbank nicht kennt, stehen für sich (unknown). Wo jemand wirklich "
+        "ist, ist daraus nicht zu sehen: Wer ein VPN, einen Proxy oder das Mobilfunknetz eines anderen "
+        "Landes benutzt, zählt dort, wo dessen Adressen sind, und die Datenbank irrt und veraltet."
+    ),
+}
+"""Added where countries are counted."""

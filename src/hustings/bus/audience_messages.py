@@ -39,11 +39,13 @@ class Counted(Message, frozen=True, kw_only=True):
 
 class CountedOffer(SessionOffer, frozen=True, kw_only=True, tag="SessionOffer"):
     """Who listens by WHEP, for the stage to count: the visitor's key (0: unknown), made with the salt of this
-    name. No address or browser goes to the stage. The tag is SessionOffer's: the stage reads both so."""
+    name, and the country's code ("": unknown). No address or browser goes to the stage. The tag is
+    SessionOffer's: the stage reads both so."""
 
     key: int = 0
     salt: str = ""
     bot: bool = False
+    country: str = ""
 
 
 class Heard(Message, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class Heard(Message, frozen=True, kw_only=True):
     begin: float
     """Unix seconds."""
     records: bytes
+    countries: bytes = b""
+    """Of each record, in their order; nothing where none is known (and of edges of an older version)."""
 
 
 class Played(Message, frozen=True, kw_only=True):

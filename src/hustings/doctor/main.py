@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from hustings.config import Settings
-from hustings.doctor import folders, machine, network, relays, server
+from hustings.doctor import folders, lists, machine, network, relays, server
 from hustings.doctor.findings import Check, Finding, examine, ok
 
 
@@ -31,6 +31,7 @@ def checks(
         ("data folder", lambda: folders.folder("data folder", data, private=True)),
         ("recordings", lambda: folders.recordings(data)),
         ("spare folder", lambda: folders.spare(data, settings.record_spare)),
+        ("audience", lambda: lists.audience(settings, machine.utc_now().date())),
         ("descriptors", lambda: machine.descriptors(here)),
         ("memory", lambda: machine.memory(here)),
         ("processors", lambda: machine.processors(here)),

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from hustings.audience.bots import Bots
+from hustings.audience.countries import Countries
 from hustings.audience.heard import Collector
-from hustings.audience.lanes import Door, Lane
+from hustings.audience.lanes import DOORS, Door, Lane
 from hustings.audience.sketch import salt_name, visitor_key
 from hustings.audience.tally import Session, Tally
 from hustings.bus.audience_messages import Counted, Heard, Played
@@ -122,7 +123,8 @@ class BroadcastCounting:
         """An endless response begins."""
         self._connections += 1
         address, agent = connection.visitor(request), request.headers.get(b"user-agent", b"")
-        session = self.tally.begin(self._of.lane(door, address, agent), self.key(address, agent))
+        lane = self._of.lane(door, address, agent)
+        session = self.tally.begin(lane, self.key(address, agent), self._of.country(lane, address) or "")
         if session is not None and not connection.closed:
             connection.listener = Listener(self, connection, session, self._of.clock.monotonic())
 
@@ -169,8 +171,11 @@ class BroadcastCounting:
         if unsent(connection.transport) >= HELD:
             return
         address, agent = connection.visitor(request), headers.get(b"user-agent", b"")
-        key = self.key(address, agent)
-        if self._collector.begin(visitor, key or visitor, key, self._of.lane("hls", address, agent), now):
+        key, lane = self.key(address, agent), self._of.lane("hls", address, agent)
+        country = self._collector.country(visitor)
+        if country is None:
+            country = self._of.country(lane, address)
+        if self._collector.begin(visitor, key or visitor, key, lane, now, country):
             self._collector.took(visitor, seconds, now)
 
     def says(self, session: int, address: str, agent: bytes, seconds: float) -> None:
@@ -226,19 +231,20 @@ class BroadcastCounting:
 
     def _heard(self, now: float) -> Heard | None:
         """What was collected of HLS; kept for a while to be told again."""
-        begin, records = self._collector.drain(now)
+        begin, records, countries = self._collector.drain(now)
         heard = Heard(
             place=self._of.place,
             broadcast_id=self.broadcast_id,
             salt=self.salt_name,
             begin=begin + self.offset,
             records=records,
+            countries=countries,
         )
         if records:
             self._told.append(heard)
         while self._told and (
             self._told[0].begin < now + self.offset - TOLD_AGAIN
-            or sum(len(each.records) for each in self._told) > TOLD_BYTES
+            or sum(len(each.records) + len(each.countries) for each in self._told) > TOLD_BYTES
         ):
             self._told.popleft()
         return heard if records else None
@@ -262,6 +268,8 @@ class EdgeCounting:
         self.place = secrets.token_hex(8)
         self.clock = clock
         self.bots = bots
+        self.countries: Countries | None = None
+        """Where there is a database of them."""
         self.seconds = seconds
         self.within = 1.5 * seconds
         self.visitors = visitors
@@ -275,6 +283,10 @@ class EdgeCounting:
     def lane(self, lane: Lane, address: str, agent: bytes) -> Lane:
         """Where a listener is counted who comes by this door."""
         return "bots" if self.bots.is_bot(address, agent) else lane
+
+    def country(self, lane: Lane, address: str) -> str | None:
+        """Of one who may become a listener; None: nobody looks."""
+        return self.countries.of(address) if self.countries is not None and lane in DOORS else None
 
     def open(self, slug: str, broadcast_id: str, audience: HlsAudience) -> BroadcastCounting:
         """A broadcast begins here. `audience`: told of everybody who takes HLS."""

@@ -19,6 +19,7 @@ from hustings.bus.messages import RecordingDeleted, RecordingReport, RecordingWi
 from hustings.clock import SystemClock
 from hustings.config import Settings
 from hustings.counted_apart import read_bots
+from hustings.countries import countries_of_role
 from hustings.edge.app import TICK, Edge
 from hustings.edge.counting_bus import CountingBus
 from hustings.edge.rooms import RoomSync
@@ -48,8 +49,8 @@ DRAIN = 3.0
 async def run_edge(settings: Settings, index: int) -> None:
     """Serves the audience until SIGTERM or SIGINT. `index` tells the edges of one machine apart.
 
-    Raises UsageError when the door cannot be opened or its certificate not be used, Unavailable when the
-    bus does not answer.
+    Raises UsageError when the door cannot be opened or a file not be used (certificate, lists of the
+    audience), Unavailable when the bus does not answer.
     """
     async with role_runtime(f"edge-{index}", settings) as runtime:
         edge = Edge(
@@ -59,6 +60,7 @@ async def run_edge(settings: Settings, index: int) -> None:
             call_soon=asyncio.get_running_loop().call_soon,
             bots=read_bots(settings),
         )
+        edge.counting.countries = countries_of_role(settings)
         tls = server_tls(settings, edge.clock)
         edge.metrics.register(REGISTRY)
         try:

@@ -77,7 +77,7 @@ class EarCounting:
             broadcast = self._broadcasts[offer.broadcast_id] = _Broadcast(slug, offer.salt, tally)
         # A studio that lost the salt has another one: those keys belong to other sketches than these.
         key = offer.key if offer.salt == broadcast.salt else 0
-        session = broadcast.tally.begin("bots" if offer.bot else "whep", key)
+        session = broadcast.tally.begin("bots" if offer.bot else "whep", key, offer.country)
         if session is not None:
             broadcast.tally.asked(time.monotonic(), connections=1)
         return Ear(broadcast.tally, session, min(CONSENT, self._seconds / 2)) if session is not None else None

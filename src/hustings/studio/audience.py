@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from hustings.audience.bots import Bots
+from hustings.audience.countries import Countries
 from hustings.audience.heard import Hearers, read_records
 from hustings.audience.lanes import DOORS, NUMBER, SETTLE
 from hustings.audience.merged import NET, Before, Figures, Merged
@@ -76,13 +77,22 @@ class Keeping(Protocol):
 class _OnAir:
     """One broadcast that is counted."""
 
-    def __init__(self, slug: str, broadcast: Broadcast, before: Before, clock: Clock, seconds: float) -> None:
+    def __init__(
+        self,
+        slug: str,
+        broadcast: Broadcast,
+        before: Before,
+        clock: Clock,
+        seconds: float,
+        *,
+        countries: bool,
+    ) -> None:
         assert broadcast.live_since is not None
         self.slug = slug
         self.broadcast_id = broadcast.id
         self.offset = clock.wall() - clock.monotonic()
         self.ended_at: float | None = None
-        self.merged = Merged(broadcast.live_since, before)
+        self.merged = Merged(broadcast.live_since, before, countries=countries)
         self.tally = Tally(self.offset, seconds=seconds, within=1.5 * seconds)
         self.hearers = Hearers(self.tally)
         self.unwritten: list[Figures] = []
@@ -111,6 +121,7 @@ class Audience:
         *,
         seconds: int,
         bots: Bots,
+        countries: Countries | None = None,
     ) -> None:
         self.salts = Salts(clock)
         self.plays = Plays(clock)
@@ -122,6 +133,7 @@ class Audience:
         self._written = written
         self._seconds = seconds
         self._bots = bots
+        self._countries = countries
         self._on_air: dict[str, _OnAir] = {}
         self._told: dict[str, tuple[int, Told]] = {}
         """By room: the next entry to be read, and what those before tell."""
@@ -172,7 +184,7 @@ class Audience:
         if found.ended_at is not None and message.begin > found.ended_at:
             return  # the end is behind them: what they fetch now is replay
         try:
-            for taken in read_records(message.records):
+            for taken in read_records(message.records, message.countries):
                 found.hearers.took(taken, message.begin - found.offset)
         except Corrupt as error:
             _dropped.labels("message").inc()
@@ -181,11 +193,12 @@ class Audience:
     def visitor(self, broadcast_id: str, address: str, agent: bytes) -> Visitor:
         """For MediaSessions.counted: who comes by WHEP."""
         bot = self._bots.is_bot(address, agent)
+        country = self._countries.of(address) if self._countries is not None and not bot else ""
         try:
             salt = self.salts.of(broadcast_id)
         except Refused:
-            return Visitor(bot=bot)
-        return Visitor(visitor_key(salt, address, agent), salt_name(salt), bot)
+            return Visitor(bot=bot, country=country)
+        return Visitor(visitor_key(salt, address, agent), salt_name(salt), bot, country)
 
     def _keep_early(self, message: Counted | Heard) -> None:
         """A studio that began anew is told everything before it knows the rest."""
@@ -291,7 +304,9 @@ class Audience:
         except Refused:
             return
         before = self._before(room.slug, broadcast.id)
-        self._on_air[broadcast.id] = _OnAir(room.slug, broadcast, before, self._clock, self._seconds)
+        self._on_air[broadcast.id] = _OnAir(
+            *(room.slug, broadcast, before, self._clock, self._seconds), countries=self._countries is not None
+        )
         early, self._early = self._early, []
         for message in early:
             if isinstance(message, Counted):
@@ -394,6 +409,7 @@ class Audience:
             told,
             now=wall,
             lists=self._bots.lists,
+            countries=self._countries.about if self._countries is not None else None,
             passing=passing,
             replayed=self.plays.passing(room.slug),
             seconds=self._seconds,

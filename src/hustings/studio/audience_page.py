@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hustings.audience.countries import AT_LEAST
 from hustings.bus.messages import Page
 from hustings.rooms.model import Room
 from hustings.studio.context import LANGS, RoomView
@@ -26,7 +27,8 @@ def audience_pages(renderer: Renderer, view: RoomView) -> dict[str, Page]:
     """The page in each language."""
     return {
         f"audience.{lang}": Page(
-            content_type="text/html; charset=utf-8", body=renderer.page("audience.html", lang, room=view)
+            content_type="text/html; charset=utf-8",
+            body=renderer.page("audience.html", lang, room=view, at_least=AT_LEAST),
         )
         for lang in LANGS
     }

@@ -40,6 +40,7 @@ from hustings.bus.messages import (
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings, host_port
 from hustings.counted_apart import read_bots
+from hustings.countries import countries_of_role
 from hustings.ids import secret_hash
 from hustings.role import role_runtime
 from hustings.sockets import studio_door
@@ -302,6 +303,7 @@ async def _audience(
         *(studio.board, records.store, bus, studio.clock, publisher.renew, records.written),
         seconds=studio.settings.audience_seconds,
         bots=read_bots(studio.settings),
+        countries=countries_of_role(studio.settings),
     )
     await audience.load()
     publisher.add(audience.pages)

@@ -48,11 +48,13 @@ class Coming:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """What is told of a listener: the key made with the salt of this name; 0: unknown."""
+    """What is told of a listener: the key made with the salt of this name (0: unknown), and his country's
+    code ("": unknown)."""
 
     key: int = 0
     salt: str = ""
     bot: bool = False
+    country: str = ""
 
 
 class MediaSessions:
@@ -114,6 +116,7 @@ class MediaSessions:
             key=counted.key,
             salt=counted.salt,
             bot=counted.bot,
+            country=counted.country,
         )
         return await self._offer(offer)
 

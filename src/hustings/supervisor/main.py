@@ -20,6 +20,8 @@ from hustings.bus.health_messages import NodeEventKind
 from hustings.bus.messages import RoleMetrics, RoleReady
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
+from hustings.counted_apart import read_bots
+from hustings.countries import read_countries
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
 from hustings.notify import notify, status
@@ -81,6 +83,8 @@ class Supervisor:
         self._folder = DataFolder(settings.data)
         try:
             where(settings)  # what is no store is said now; one that fails concerns nobody who is on air
+            read_bots(settings)  # nor are lists of the audience that cannot be used found out by each role
+            read_countries(settings)
             certificate = usable_certificate(settings, self._clock)
             self.doors = doors(settings)
             self._held: socket.socket = hold(self.doors["audience"])

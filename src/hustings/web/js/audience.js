@@ -2,7 +2,7 @@
 // comes from the recording, also while it is made; without one from state.json, which knows chapters only.
 
 import { Pictures, reach, stretch } from "./audience_chart.js";
-import { anybody, chapterAt, chosen, lastWhole, minutesCsv, NOTHING_SAID, recorded, replayCsv, saidIn, saidNow, seconds, series, spoke, withEarlier } from "./audience_model.js";
+import { anybody, chapterAt, chosen, countriesCsv, lastWhole, minutesCsv, NOTHING_SAID, recorded, replayCsv, saidIn, saidNow, seconds, series, spoke, withEarlier } from "./audience_model.js";
 import { isolated, listened, Tables } from "./audience_tables.js";
 import { clock, date, number } from "./format.js";
 import { Strings } from "./strings.js";
@@ -12,6 +12,11 @@ const LIVE = 15_000;
 const QUIET = 60_000;
 /** What was said when is asked for as often as there is another minute, ms. */
 const SAID_FOR = 50_000;
+/** Free databases of countries whose licences want their makers named where their data is shown. */
+const MAKERS = [
+  { kind: /^GeoLite/, home: "https://www.maxmind.com", credit: "This product includes GeoLite Data created by MaxMind, available from https://www.maxmind.com." },
+  { kind: /^DBIP/, home: "https://db-ip.com", credit: "IP Geolocation by DB-IP" },
+];
 
 /** @template {HTMLElement} T @param {string} id @returns {T} */
 const byId = (id) => /** @type {T} */ (document.getElementById(id));
@@ -74,6 +79,8 @@ class AudiencePage {
     byId("minutes-box").addEventListener("toggle", () => this._minutes());
     byId("left-out-fetch").addEventListener("click", () => void this._fetchEarlier());
     byId("csv").addEventListener("click", () => this._save("minutes"));
+    byId("csv-countries").addEventListener("click", () => this._save("countries"));
+    byId("countries-all").addEventListener("click", () => this._of && this._tables.toggleCountries(this._of));
     byId("csv-replay").addEventListener("click", () => this._save("replay"));
   }
 
@@ -191,6 +198,7 @@ class AudiencePage {
     this._method(all);
     const of = this._of;
     byId("csv").hidden = !of?.minutes.length;
+    byId("csv-countries").hidden = !Object.keys(of?.totals.net.countries ?? {}).length;
     this._head(of);
     if (!of) return this._empty(t("audience.none"), "none");
     if (of.ended === null && !of.minutes.length && !of.minutes_left_out) return this._empty(t("audience.soon", { time: clock(of.live_since, lang) }), "soon");
@@ -332,17 +340,35 @@ class AudiencePage {
     byId("method-more").textContent = t("audience.method_more", {
       version: method.version, percent: number(100 * method.unique_error, lang), agents: number(method.lists.agents, lang), ranges: number(method.lists.ranges, lang),
     });
+    this._database(method.countries);
   }
 
-  /** @param {"minutes" | "replay"} what */
+  /** Which database, or that there is none; and whose it is, as licences want it said. @param {import("./audience_model.js").Database | undefined} database */
+  _database(database) {
+    const { t, lang } = this._strings;
+    const box = byId("method-countries");
+    if (!database) {
+      box.textContent = t("audience.method_countries_none");
+      return;
+    }
+    const says = t("audience.method_countries", { database: isolated(database.database), date: date(`${database.built}T12:00:00Z`, lang) });
+    const maker = MAKERS.find(({ kind }) => kind.test(database.database));
+    const link = document.createElement("a");
+    link.href = maker?.home ?? "";
+    link.textContent = maker?.credit ?? "";
+    box.replaceChildren(says, ...(maker ? [" ", link] : []));
+  }
+
+  /** @param {"minutes" | "countries" | "replay"} what */
   _save(what) {
     const all = this._all;
     const of = this._of;
-    if (!all || (what === "minutes" && !of)) return;
-    const text = of && what === "minutes" ? minutesCsv(all, of, this._said) : replayCsv(all);
+    if (!all || (what !== "replay" && !of)) return;
+    const text = !of || what === "replay" ? replayCsv(all) : what === "minutes" ? minutesCsv(all, of, this._said) : countriesCsv(all, of);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    link.download = `${all.room}-${of && what === "minutes" ? of.broadcast : "replay"}.csv`;
+    const names = { minutes: of?.broadcast, countries: `${of?.broadcast}-countries`, replay: "replay" };
+    link.download = `${all.room}-${names[what]}.csv`;
     link.click();
     // When the browser has taken it.
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

@@ -16,12 +16,14 @@ const CLEARLY = 1.5;
 /** @typedef {{at: string, final: boolean, concurrent: number, peak: number, listening_seconds: number, by_door: Record<string, number>,
  *   joined: number, left: number, unique: number, beacon: number, bots: number}} Minute */
 /** @typedef {{peak: number, peak_at: string | null, average_hundredths: number, unique: number, listening_seconds: number}} Sums */
-/** @typedef {{net: Sums & {by_door: Record<string, {peak: number, unique: number, listening_seconds: number}>},
+/** @typedef {Record<string, {listeners: number, listening_seconds: number}>} Countries by code, with "other" and "unknown" */
+/** @typedef {{database: string, built: string, sha256: string, at_least: number}} Database */
+/** @typedef {{net: Sums & {by_door: Record<string, {peak: number, unique: number, listening_seconds: number}>, countries?: Countries},
  *   apart: {beacon: Sums, bots: Sums}, gross: {requests: number, connections: number}, salts: number}} Totals */
 /** @typedef {{broadcast: string, title: string, live_since: string, ended: string | null, totals: Totals, minutes: Minute[], minutes_left_out: number}} Broadcast */
 /** @typedef {{day: string, recording: string, plays: number, listening_seconds: number, final: boolean}} Replayed */
 /** @typedef {{v: number, room: string, as_of: string, method: {version: number, seconds: number, within: number, unique_error: number,
- *   lists: {agents: number, ranges: number}, text: Record<string, string>}, broadcasts: Broadcast[], replay: Replayed[]}} Audience */
+ *   lists: {agents: number, ranges: number}, countries?: Database, text: Record<string, string>}, broadcasts: Broadcast[], replay: Replayed[]}} Audience */
 /** @typedef {{at: number, title: string}} Chapter `at`: offset */
 /** @typedef {{name: string, spans: [number, number][]}} Voice spans: offsets */
 /** @typedef {{chapters: Chapter[], voices: Voice[], recorded: boolean, begins: number}} Said what was said when; `recorded`: it can be heard again; `begins`: the player's 0, offset */
@@ -183,6 +185,16 @@ export function parts(of, chapters) {
   });
 }
 
+/** @typedef {{code: string, listeners: number, time: number}} Country `code`: also "other" and "unknown"; `time`: listened, s */
+
+/** From where was listened, the longest first; last what is no country. @param {Broadcast} of @returns {{rows: Country[], time: number}} `time`: of all of them, s */
+export function countries(of) {
+  const found = Object.entries(of.totals.net.countries ?? {}).map(([code, each]) => ({ code, listeners: each.listeners, time: each.listening_seconds }));
+  const last = (/** @type {Country} */ { code }) => ["other", "unknown"].indexOf(code) + 1;
+  const rows = found.sort((a, b) => last(a) - last(b) || b.time - a.time || (a.code < b.code ? -1 : 1));
+  return { rows, time: rows.reduce((sum, row) => sum + row.time, 0) };
+}
+
 /**
  * What the public record says of one broadcast (docs/record.md): audience.json has the newest minutes only. Nothing is
  * checked here: `hustings verify` does that.
@@ -250,6 +262,12 @@ export function minutesCsv(all, of, said) {
     ];
   });
   return csv(head, rows);
+}
+
+/** A file of where was listened from (RFC 4180). @param {Audience} all @param {Broadcast} of */
+export function countriesCsv(all, of) {
+  const rows = countries(of).rows.map((row) => [all.room, of.broadcast, row.code, row.time, row.listeners]);
+  return csv(["room", "broadcast", "country", "listening_seconds", "most_in_one_minute"], rows);
 }
 
 /** A file of what was heard again (RFC 4180). @param {Audience} all */

@@ -1,7 +1,7 @@
 // Who listened, as tables: everything the pictures show, for reading and for screen readers.
 
 import { clock, clockTime, date, number, span } from "./format.js";
-import { chapterAt, doors, parts, seconds, spoke, stops } from "./audience_model.js";
+import { chapterAt, countries, doors, parts, seconds, spoke, stops } from "./audience_model.js";
 
 /** @typedef {import("./audience_model.js").Broadcast} Broadcast */
 /** @typedef {import("./audience_model.js").Said} Said */
@@ -64,11 +64,28 @@ function fill(table, rows, words) {
   while (body.rows.length > fresh.length) body.rows[fresh.length].remove();
 }
 
+/** A share as a number and as a bar of it. @param {number} part @param {number} whole @param {string} lang */
+function share(part, whole, lang) {
+  const bar = document.createElement("span");
+  bar.className = "share";
+  const meter = document.createElement("meter");
+  meter.max = Math.max(1, whole);
+  meter.value = part;
+  meter.setAttribute("aria-hidden", "true");
+  bar.append(percent(part, whole, lang), meter);
+  return bar;
+}
+
+/** So many countries are shown at first. */
+const FIRST_COUNTRIES = 12;
+
 export class Tables {
   /** @param {import("./strings.js").Strings} strings @param {string} base of the room */
   constructor(strings, base) {
     this._strings = strings;
     this._base = base;
+    this._names = new Intl.DisplayNames([strings.lang], { type: "region", fallback: "code" });
+    this._allCountries = false;
   }
 
   /** @param {string} name of a door @returns {string} */
@@ -82,6 +99,7 @@ export class Tables {
     this._stops(of, said);
     this._parts(of, said);
     this._doors(of);
+    this.countries(of);
     this._apart(of);
   }
 
@@ -133,16 +151,34 @@ export class Tables {
     const rows = names.flatMap((name) => {
       const door = net.by_door[name];
       if (!door) return [];
-      const bar = document.createElement("span");
-      bar.className = "share";
-      const meter = document.createElement("meter");
-      meter.max = Math.max(1, net.listening_seconds);
-      meter.value = door.listening_seconds;
-      meter.setAttribute("aria-hidden", "true");
-      bar.append(percent(door.listening_seconds, net.listening_seconds, lang), meter);
+      const bar = share(door.listening_seconds, net.listening_seconds, lang);
       return [[this.door(name), this._n(door.peak), this._n(door.unique), listened(door.listening_seconds, lang), bar]];
     });
     fill(byId("doors"), rows, new Set([0]));
+  }
+
+  /** Where they listened from, if that was counted. @param {Broadcast} of */
+  countries(of) {
+    const { t, lang } = this._strings;
+    const { rows, time } = countries(of);
+    const named = rows.filter(({ code }) => code.length === 2);
+    const shown = this._allCountries || named.length <= FIRST_COUNTRIES + 1 ? named : named.slice(0, FIRST_COUNTRIES);
+    byId("countries-box").hidden = !rows.length;
+    const button = byId("countries-all");
+    button.hidden = named.length <= FIRST_COUNTRIES + 1;
+    button.setAttribute("aria-expanded", String(this._allCountries));
+    button.textContent = t(this._allCountries ? "audience.countries_fewer" : "audience.countries_all", { n: this._n(named.length) });
+    const cells = [...shown, ...rows.slice(named.length)].map((row) => {
+      const name = row.code.length === 2 ? (this._names.of(row.code) ?? row.code) : t(`audience.country.${row.code}`);
+      return [name, share(row.time, time, lang), listened(row.time, lang), this._n(row.listeners)];
+    });
+    fill(byId("countries"), cells, new Set([0]));
+  }
+
+  /** All of them, or the first again. @param {Broadcast} of */
+  toggleCountries(of) {
+    this._allCountries = !this._allCountries;
+    this.countries(of);
   }
 
   /** @param {Broadcast} of */
