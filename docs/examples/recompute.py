@@ -1,10 +1,9 @@
 """Computes every published figure of a room anew, from its public record and nothing else.
 
-    python recompute.py https://talk.example.org/r/town-hall/record.jsonl [KEY]
-    python recompute.py record.jsonl [KEY]
+    python recompute.py https://talk.example.org/r/town-hall/record.jsonl [KEY [OPENINGS]]
 
-Needs `cryptography` and nothing of Hustings. Chain and signatures are checked on the way: exit code 1 at the
-first entry that does not hold. KEY is the server's public key as known from elsewhere, base64.
+Needs `cryptography`, nothing of ours. Exit code 1 at the first entry that does not hold. KEY: the server's
+as known from elsewhere, base64, or "". OPENINGS: of sealed figures, which are null without. Files do, too.
 """
 
 import base64
@@ -18,13 +17,7 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-
-def fail(number, why):
-    sys.exit(f"BROKEN at entry {number}: {why}")
-
-
-def canonical(members):
-    return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+jcs = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def checked(data):
@@ -35,19 +28,26 @@ def checked(data):
             members = json.loads(line)
             closes = number == len(lines)
             follows = (members["seq"], members["hash" if closes else "prev"]) == (number, prev)
-            same = members["room"] == (entries or [members])[0]["room"] and canonical(members) == line
+            same = members["room"] == (entries or [members])[0]["room"] and jcs(members).encode() == line
             if rest or not (follows and same) or (members["kind"] == "head") is not closes:
-                fail(number, "it is changed, or entries are missing before it")
+                sys.exit(f"BROKEN at entry {number}: it is changed, or entries are missing before it")
             signature = base64.b64decode(members.pop("sig"), validate=True)
             key = base64.b64decode(keys[-1] if keys else members["data"]["key"], validate=True)
-            Ed25519PublicKey.from_public_bytes(key).verify(signature, canonical(members))
+            Ed25519PublicKey.from_public_bytes(key).verify(signature, jcs(members).encode())
         except (ValueError, KeyError, TypeError, InvalidSignature) as error:
-            fail(number, f"{type(error).__name__}: changed, or not signed by the key named before")
-        if not closes:
-            keys += [members["data"]["key"]] if members["kind"] == "key" else []
-            entries.append(members)
-            prev = hashlib.sha256(line).hexdigest()
-    return entries, keys, members["at"]
+            sys.exit(f"BROKEN at entry {number}: {type(error).__name__}: changed, or signed by another key")
+        keys += [members["data"]["key"]] if members["kind"] == "key" else []
+        entries.append(members)
+        prev = hashlib.sha256(line).hexdigest()
+    return entries[:-1], keys, members["at"]
+
+
+def opened(entries, openings):
+    for opening in map(json.loads, openings):
+        plain = bytes.fromhex(opening["nonce"]) + jcs(opening["data"]).encode()
+        if entries[opening["seq"]]["data"].get("sealed") != hashlib.sha256(plain).hexdigest():
+            sys.exit(f"BROKEN at entry {opening['seq']}: it is not sealed, or made of something else")
+        entries[opening["seq"]]["data"] = opening["data"]
 
 
 def seconds(first, last):
@@ -59,10 +59,8 @@ def audience(minutes, milliseconds):
     listened = sum(minute["net"]["seconds"] for minute in minutes)
     return {
         "peak": peak,
-        "peak_at": next((m["minute"] for m in minutes if m["net"]["peak"] == peak > 0), None),
-        "average_hundredths": (200_000 * listened + milliseconds) // (2 * milliseconds)
-        if milliseconds
-        else 0,
+        "peak_at": min((m["minute"] for m in minutes if m["net"]["peak"] == peak > 0), default=None),
+        "average_hundredths": milliseconds and (200_000 * listened + milliseconds) // (2 * milliseconds),
         "unique": max((minute["net"]["unique"] for minute in minutes), default=0),
         "listening_seconds": listened,
     }
@@ -70,8 +68,8 @@ def audience(minutes, milliseconds):
 
 def figures(entries):
     of = defaultdict(lambda: defaultdict(list))
-    for entry in entries:
-        of[entry["data"].get("broadcast", "")][entry["kind"]].append({**entry["data"], "at": entry["at"]})
+    for data, kind, at in ((entry["data"], entry["kind"], entry["at"]) for entry in entries):
+        of[data.get("broadcast", "")]["sealed" if "sealed" in data else kind].append({**data, "at": at})
     return {broadcast: summed(of[broadcast]) for broadcast in sorted(of) if broadcast}
 
 
@@ -85,8 +83,9 @@ def summed(kinds):
         "on_air_seconds": on_air,
         "talk_seconds": {s["name"]: s["seconds"] for t in kinds["talk_time"] for s in t["speakers"]},
         "segments": {c: n["segments"] for r in kinds["recording"] for c, n in r["program"].items()},
-        "audience": audience(sorted(kinds["audience"], key=lambda m: m["minute"]), round(1000 * on_air)),
-        "plays": sum(day["plays"] for day in kinds["audience_replay"]),
+        "sealed": len(kinds["sealed"]),
+        "audience": None if kinds["sealed"] else audience(kinds["audience"], round(1000 * on_air)),
+        "plays": None if kinds["sealed"] else sum(day["plays"] for day in kinds["audience_replay"]),
     }
 
 
@@ -94,7 +93,8 @@ if __name__ == "__main__":
     place = sys.argv[1] if len(sys.argv) > 1 else sys.exit(__doc__)
     with urllib.request.urlopen(place) if "://" in place else open(place, "rb") as file:
         entries, keys, as_of = checked(file.read())
-    if sys.argv[2:] and keys[-1] != sys.argv[2]:
-        fail(0, f"it is signed with the key {keys[-1]}")
+    if sys.argv[2:] and sys.argv[2] not in ("", keys[-1]):
+        sys.exit(f"BROKEN at entry 0: it is signed with the key {keys[-1]}")
+    opened(entries, open(sys.argv[3], "rb") if sys.argv[3:] else ())  # noqa: SIM115  # the program ends
     answer = {"room": entries[0]["room"], "as_of": as_of, "key": keys[-1], "broadcasts": figures(entries)}
     print(json.dumps({"entries": len(entries), **answer}, indent=1, ensure_ascii=False))
