@@ -105,10 +105,10 @@ async def test_it_tells_what_is_in_the_record(door: Door) -> None:
 
 
 async def test_sealed_figures_are_told_in_words_and_no_number_of_them(door: Door) -> None:
-    day = {"broadcast": FIRST_EVENING, "day": "2026-11-23", "plays": 77, "seconds": 9000}
+    day: dict[str, Json] = {"broadcast": FIRST_EVENING, "day": "2026-11-23", "plays": 77, "seconds": 9000}
     facts = [
         Fact(fact.kind, fact.at, sealed(fact.data, "5a" * 32) if fact.kind in FIGURES else fact.data)
-        for fact in [*evening(FIRST_EVENING, AT), Fact("audience_replay", AT + 90_000, {**day})]
+        for fact in [*evening(FIRST_EVENING, AT), Fact("audience_replay", AT + 90_000, day)]
     ]
     opened = next(fact for fact in facts if fact.kind == "doors_opened")
     opened.data["figures"] = "hosts"

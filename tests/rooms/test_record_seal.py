@@ -53,7 +53,7 @@ def record(*of: tuple[str, dict[str, Json]]) -> tuple[list[Entry], list[Opening]
     return entries, openings
 
 
-EVENING = [
+EVENING: list[tuple[str, dict[str, Json]]] = [
     *(("audience", minute(n)) for n in range(4)),
     ("audience_total", {"broadcast": ONE, "net": {"peak": 3}}),
     ("audience_replay", {"broadcast": ONE, "day": "2026-11-23", "plays": 4, "seconds": 900}),

@@ -53,7 +53,7 @@ def seal_of(data: dict[str, Json], nonce: str) -> str:
 
 def sealed(data: dict[str, Json], nonce: str) -> dict[str, Json]:
     """What stands in the record in place of `data`."""
-    shown = {name: data[name] for name in SHOWN if name in data}
+    shown: dict[str, Json] = {name: data[name] for name in SHOWN if name in data}
     return {**shown, SEALED: seal_of(data, nonce)}
 
 

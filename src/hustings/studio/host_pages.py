@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from hustings.studio.text import utc
 
 router = APIRouter()
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,260}")
 PAST = 50
 """Rooms that are over, shown on the first page; the others are found by their address."""
 LANGUAGES: tuple[tuple[str, str], ...] = (
@@ -194,9 +196,9 @@ async def audience_page(slug: str, request: Request, studio: TheStudio) -> Respo
     answer = _html(request, "audience.html", account=account, room=view, hosts=True, proof=proof)
     # Chapters, speakers and earlier minutes are at the audience's door, where they are for everybody.
     door = studio.urls.audience(request_base(request))
-    answer.headers["Content-Security-Policy"] = CSP.replace(
-        "connect-src 'self'", f"connect-src 'self' {door}"
-    )
+    if _ORIGIN.fullmatch(door):  # of the request's Host, where no setting says it
+        policy = CSP.replace("connect-src 'self'", f"connect-src 'self' {door}")
+        answer.headers["Content-Security-Policy"] = policy
     return answer
 
 
