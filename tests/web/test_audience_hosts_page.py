@@ -118,6 +118,7 @@ def test_earlier_minutes_come_out_of_what_was_sealed(page: Page) -> None:
     page.get_by_role("button", name="Fetch them from the public record").click()
     page.wait_for_selector("#left-out-box", state="hidden")
     page.click("#minutes-box summary")
+    page.wait_for_selector("#minutes tbody tr")
     assert page.locator("#minutes tbody tr").count() == 90
     assert page.locator("#parts tbody tr").count() == 3, "chapters are public"
 
