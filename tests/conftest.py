@@ -16,6 +16,7 @@ LONG = {
     "test_attacks",
     "test_audience_live",
     "test_audience_page_live",
+    "test_audience_sealed_live",
     "test_console_states",
     "test_hostile_text",
     "test_journey",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,8 +27,10 @@ from hustings.archive.record_keys import Signer
 from hustings.cli.app import run
 from hustings.cli.verify import Unreadable, verify_any
 from hustings.rooms.record import FIRST, Json, entry_line, head_line, line_hash
+from hustings.rooms.record_seal import Opening, sealed
 
 AT = 1_790_000_000.0
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "recompute.py"
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(b"k" * 32))
 
 
@@ -66,6 +71,117 @@ def test_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (answer["ok"], answer["entries"], answer["first_bad"]) == (False, 1, 1)
     assert "signature" in answer["reason"]
     assert verified(capsys, file)[1].startswith("BROKEN at entry 1: ")
+
+
+def minutes(count: int = 3) -> list[dict[str, Json]]:
+    """Figures of an evening's minutes."""
+    net: dict[str, Json] = {"joined": 1, "left": 0}
+    return [
+        {
+            "broadcast": "20261129T200000-a1b2c3",
+            "minute": f"2026-11-29T20:0{n}:00.000Z",
+            "net": {**net, "concurrent": n, "peak": n + 1, "seconds": 60 * n, "unique": n + 1},
+        }
+        for n in range(count)
+    ]
+
+
+def test_sealed_figures_and_their_openings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, figures = tmp_path / "record.jsonl", tmp_path / "openings.jsonl"
+    nonces = [f"{n:02x}" * 32 for n in range(3)]
+    facts = [("audience", sealed(data, by)) for data, by in zip(minutes(), nonces, strict=True)]
+    file.write_bytes(record(("said", {}), *facts))
+    openings = [
+        Opening(seq, by, data).line() for seq, data, by in zip(range(2, 5), minutes(), nonces, strict=True)
+    ]
+
+    def checked(*lines: bytes) -> dict[str, object]:
+        figures.write_bytes(b"".join(line + b"\n" for line in lines))
+        code, out, _ = verified(capsys, file, "--figures", figures, "--json")
+        answer: dict[str, object] = json.loads(out)
+        assert code == (0 if answer["ok"] else 1)
+        return answer
+
+    whole = checked(*openings)
+    assert (whole["ok"], whole["sealed"], whole["opened"], whole["entries"]) == (True, 3, 3, 5)
+    assert "3 sealed, 3 of them opened" in verified(capsys, file, "--figures", figures)[1]
+    assert "3 sealed, 0 of them opened" in verified(capsys, file)[1]
+    assert checked()["ok"] is True
+    for lines, bad, why in (
+        ([openings[0], openings[2]], 3, "missing"),
+        ([openings[0].replace(b'"peak":1', b'"peak":9'), *openings[1:]], 2, "wrong"),
+        ([*openings, openings[0].replace(b'"seq":2', b'"seq":1')], 1, "foreign"),
+        ([*openings, openings[0].replace(b'"seq":2', b'"seq":77')], 77, "foreign"),
+        ([openings[0].replace(b":", b": ")], "openings.jsonl", "line 1 is no opening"),
+    ):
+        found = checked(*lines)
+        assert (found["ok"], found["first_bad"]) == (False, bad)
+        assert why in str(found["reason"])
+    # A record that is broken is broken, whatever opens it.
+    figures.write_bytes(b"".join(line + b"\n" for line in openings))
+    file.write_bytes(file.read_bytes().replace(b'"said"', b'"lied"'))
+    assert verified(capsys, file, "--figures", figures)[1].startswith("BROKEN at entry 1: ")
+
+
+def test_figures_go_with_a_record_and_must_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "record.jsonl"
+    file.write_bytes(record(("said", {})))
+    clip = tmp_path / "clip.json"
+    clip.write_text("{}")
+    for what, figures in ((file, tmp_path / "none"), (tmp_path, file), (clip, file)):
+        code, out, err = verified(capsys, what, "--figures", figures)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["open", "sealed"])
+def test_the_example_computes_sealed_figures_from_their_openings(tmp_path: Path, is_sealed: bool) -> None:
+    file, figures = tmp_path / "record.jsonl", tmp_path / "openings.jsonl"
+    of: dict[str, Json] = {"broadcast": "20261129T200000-a1b2c3"}
+    plain = [
+        *(("audience", data) for data in minutes()),
+        ("audience_replay", {**of, "day": "2026-11-30", "plays": 12, "seconds": 900}),
+    ]
+    by = "0f" * 32
+    told = [(kind, sealed(data, by) if is_sealed else data) for kind, data in plain]
+    facts = [("doors_opened", {**of, "planned": None, "title": "T"}), ("live", of), *told, ("ended", of)]
+    file.write_bytes(record(*facts))
+    lines = [Opening(seq, by, data).line() for seq, (_, data) in enumerate(plain, start=3)] * is_sealed
+    figures.write_bytes(b"".join(line + b"\n" for line in lines))
+
+    def computed(*arguments: str | Path) -> tuple[int, str]:
+        command = [sys.executable, "-I", str(EXAMPLE), str(file), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout or done.stderr
+
+    def of_broadcast(*arguments: str | Path) -> dict[str, Any]:
+        code, out = computed(*arguments)
+        assert code == 0, out
+        found: dict[str, Any] = json.loads(out)["broadcasts"]["20261129T200000-a1b2c3"]
+        return found
+
+    without = of_broadcast()
+    if is_sealed:
+        assert (without["sealed"], without["audience"], without["plays"]) == (4, None, None)
+    whole = of_broadcast("", figures)
+    assert (whole["sealed"], whole["plays"]) == (0, 12)
+    assert whole["audience"] == {
+        "peak": 3,
+        "peak_at": "2026-11-29T20:02:00.000Z",
+        "average_hundredths": 0,
+        "unique": 3,
+        "listening_seconds": 180,
+    }
+    if is_sealed:
+        figures.write_bytes(figures.read_bytes().replace(b'"plays":12', b'"plays":99'))
+        code, out = computed(SIGNER.public, figures)
+        assert (code, out.startswith("BROKEN at entry 6: ")) == (1, True)
+
+
+def test_the_example_has_a_hundred_lines() -> None:
+    """As the record's page and docs/record.md say."""
+    assert EXAMPLE.read_text().count("\n") <= 100
 
 
 def test_what_is_nothing_to_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

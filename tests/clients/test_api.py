@@ -34,6 +34,7 @@ def test_requests() -> None:
         studio.room("library")
         studio.agree("library", True)
         studio.off_record("library", True)
+        studio.create_room("Council", figures="hosts")
     assert seen == [
         ("POST", "/api/rooms", {"title": "Library", "slug": "library"}),
         ("POST", "/api/rooms/library/invitations", {"name": "Ada", "role": "speaker", "public": True}),
@@ -44,6 +45,7 @@ def test_requests() -> None:
         ("GET", "/api/rooms/library", None),
         ("POST", "/api/rooms/library/me/consent", {"agree": True}),
         ("POST", "/api/rooms/library/off-record", {"off": True}),
+        ("POST", "/api/rooms", {"title": "Council", "figures": "hosts"}),
     ]
 
 

@@ -114,6 +114,24 @@ def test_a_room_is_planned_with_everything(page: Page, door: Door) -> None:
     assert door.state("planned")["details"]["cover"] == ""
 
 
+def test_who_sees_the_figures_is_chosen_while_the_room_is_not_on(page: Page, door: Door) -> None:
+    door.room("Council", slug="figures")
+    manage(page, door, "figures")
+    choice = page.get_by_label("Who sees the audience figures")
+    expect(choice).to_have_value("all")
+    choice.select_option(label="hosts only")
+    saved(page)
+    assert door.state("figures")["details"]["figures"] == "hosts"
+    door.api.post("/api/rooms/figures/open")
+    manage(page, door, "figures")
+    expect(choice).to_be_disabled()
+    expect(page.locator("#figures-hint")).to_contain_text("a broadcast keeps what it began with")
+    page.fill("#title", "Council, changed")
+    saved(page)
+    details = door.state("figures")["details"]
+    assert (details["title"], details["figures"]) == ("Council, changed", "hosts")
+
+
 def test_a_time_the_clocks_skip_is_said(page: Page, door: Door) -> None:
     page.goto(f"{door.url}/rooms/new")
     page.fill("#date", "2027-03-28")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from edge_memory import House, make_house
 
+from hustings.bus.messages import Page
 from hustings.studio.assets import Assets
 from hustings.studio.audience_page import audience_pages
 from hustings.studio.context import RoomView
@@ -79,6 +80,26 @@ async def test_a_copy_that_is_still_right_costs_no_bytes(house: House) -> None:
     first = house.client().ask("/r/hall/audience", HTML)
     again = house.client().ask("/r/hall/audience", HTML, f"If-None-Match: {first.headers['etag']}")
     assert (again.status, again.body) == (304, b"")
+
+
+async def test_a_room_that_keeps_its_figures_says_so(house: House) -> None:
+    known = house.bus.rooms["hall"]
+    kept = Page(content_type="text/plain", body=b"hosts")
+    house.version += 1
+    pages = {**known.pages, "figures.hosts": kept}
+    house.edge.book.update(msgspec.structs.replace(known, version=house.version, pages=pages))
+    for path in ("/r/hall/audience", "/r/hall/audience.json"):
+        page = house.client().ask(path, HTML, "Accept-Language: de")
+        assert (page.status, page.headers["content-language"]) == (404, "de")
+        assert "sehen nur die Gastgeber" in page.body.decode()
+        assert page.headers["cache-control"] == "no-store"
+        problem = house.client().ask(path)
+        assert (problem.status, problem.headers["content-type"]) == (404, "application/problem+json")
+        assert "keeps its audience figures to its hosts" in problem.json()["detail"]
+    for path in ("/r/hall/figures.hosts", "/r/hall/questions.json", "/r/hall/audience/more"):
+        assert "hosts" not in house.client().ask(path).body.decode()
+    await publish(house)
+    assert house.client().ask("/r/hall/audience", HTML).status == 200, "changed back"
 
 
 async def test_its_texts_are_a_part_of_the_catalogue() -> None:

@@ -36,12 +36,14 @@ from hustings.edge.record_page import ENTRIES, take, values
 from hustings.rooms.merkle import proved_root
 from hustings.rooms.record import Json, line_hash
 from hustings.rooms.record_entries import Fact
+from hustings.rooms.record_seal import sealed
 from hustings.studio.assets import Assets
 from hustings.studio.i18n import load_texts
 from hustings.studio.record_pages import RecordPages
 from hustings.studio.renderer import Renderer
 
 PAGE = f"/r/{SLUG}/record"
+FIGURES = ("audience", "audience_total", "audience_replay")
 
 
 @pytest.fixture
@@ -100,6 +102,32 @@ async def test_it_tells_what_is_in_the_record(door: Door) -> None:
     assert "Clara Weiss wurde öffentlich eingeladen (Gast)." in german
     assert "Stellungnahme von Clara Weiss:" in german
     assert "Auf Sendung, 0,2 s nach der geplanten Zeit." in german
+
+
+async def test_sealed_figures_are_told_in_words_and_no_number_of_them(door: Door) -> None:
+    day: dict[str, Json] = {"broadcast": FIRST_EVENING, "day": "2026-11-23", "plays": 77, "seconds": 9000}
+    facts = [
+        Fact(fact.kind, fact.at, sealed(fact.data, "5a" * 32) if fact.kind in FIGURES else fact.data)
+        for fact in [*evening(FIRST_EVENING, AT), Fact("audience_replay", AT + 90_000, day)]
+    ]
+    opened = next(fact for fact in facts if fact.kind == "doors_opened")
+    opened.data["figures"] = "hosts"
+    record = signed(facts)
+    await told(door, record)
+    text = await page(door)
+    assert "<svg" not in text[text.index('class="evening"') :]
+    english, german = words(text), words(await page(door, lang="de"))
+    for said in (
+        "The audience figures of this broadcast are sealed: only the hosts see them.",
+        "sealed, 58 minutes: this room keeps them to its hosts.",
+        "anybody can check that they are those counted then (hustings verify --figures).",
+        "The audience figures are final, and sealed: only the hosts know them.",
+        "How often the recording was played on 2026-11-23 is sealed.",
+    ):
+        assert said in english, said
+    assert "Die Hörerzahlen dieses Abends sind versiegelt, 58 Minuten" in german
+    assert "Nur die Gastgeber kennen sie." in german
+    assert "ist versiegelt." in german
 
 
 async def test_each_entry_has_the_hash_of_its_line_and_the_newest_evening_comes_first(door: Door) -> None:

@@ -82,6 +82,7 @@ class Reader:
             recording=self.one((True, True, False)),
             opens_itself=self.flag(),
             starts_itself=self.flag(),
+            figures=self.one(("all", "all", "hosts")),
         )
 
 

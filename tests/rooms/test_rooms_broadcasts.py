@@ -8,10 +8,22 @@ import pytest
 from room_support import AT, TOPICS, after, room_in, seat_of, with_host, with_person
 
 from hustings.rooms import commands as c
-from hustings.rooms.decide import decide
-from hustings.rooms.errors import AlreadyThere, IllegalCommand, TooMany, UnknownMember
+from hustings.rooms.decide import CONNECTABLE, decide
+from hustings.rooms.errors import AlreadyThere, FiguresSettled, IllegalCommand, TooMany, UnknownMember
 from hustings.rooms.events import BroadcastEnded, RoomCancelled, RoomEdited, RoomScheduled, TopicBegan
-from hustings.rooms.model import MAX_CHAPTERS, MAX_LINKS, MAX_TOPICS, Details, Link, Role, Room, Topic
+from hustings.rooms.model import (
+    FIGURES_ALL,
+    FIGURES_HOSTS,
+    MAX_CHAPTERS,
+    MAX_LINKS,
+    MAX_TOPICS,
+    Details,
+    Link,
+    Role,
+    Room,
+    Topic,
+)
+from hustings.rooms.record_entries import facts
 from hustings.rooms.table import InvitationState, RoomStatus, SeatState
 
 ACCEPTED = InvitationState.ACCEPTED
@@ -75,6 +87,28 @@ def test_cancelling_is_not_stopping() -> None:
     assert decide(room_in(RoomStatus.SCHEDULED), c.Cancel(AT)) == [RoomCancelled(AT)]
     with pytest.raises(IllegalCommand):
         decide(room_in(RoomStatus.LIVE), c.Cancel(AT))
+
+
+@pytest.mark.parametrize("status", RoomStatus)
+def test_who_sees_the_figures_is_settled_while_the_room_is_on(status: RoomStatus) -> None:
+    room = room_in(status)
+    hosts = replace(room.details, figures=FIGURES_HOSTS)
+    if status in CONNECTABLE:
+        with pytest.raises(FiguresSettled) as refused:
+            decide(room, c.Edit(hosts, AT))
+        assert refused.value.state is status
+        assert decide(room, c.Edit(replace(room.details, title="T2"), AT)), "all else may be changed"
+    else:
+        assert after(room, c.Edit(hosts, AT)).details.figures == FIGURES_HOSTS
+
+
+def test_the_record_says_when_doors_open_that_figures_are_sealed() -> None:
+    for figures in (FIGURES_ALL, FIGURES_HOSTS):
+        room = room_in(RoomStatus.SCHEDULED, figures=figures)
+        command = c.OpenDoors("b2", AT)
+        (fact, *_) = facts(room, after(room, command), decide(room, command))
+        assert fact.kind == "doors_opened"
+        assert fact.data.get("figures") == (FIGURES_HOSTS if figures == FIGURES_HOSTS else None)
 
 
 # --- the agenda ----------------------------------------------------------------------------------

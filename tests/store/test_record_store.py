@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from store_support import AT, sqlite
 
 from hustings.archive.record_keys import Signer, check
+from hustings.errors import Unavailable
 from hustings.rooms import commands as c
 from hustings.rooms.events import Event
 from hustings.rooms.model import Details, Room
 from hustings.rooms.record import Verdict, head_line, line_hash, verify
 from hustings.rooms.record_entries import Fact
+from hustings.rooms.record_seal import Opening, check_openings
 from hustings.store.migrations import upgrade
 from hustings.store.record import RecordStore, Signing
 from hustings.store.server_key import former_key, rotate, server_key
@@ -129,4 +132,69 @@ async def test_a_restarted_studio_with_another_key_names_it_whatever_it_did_firs
     assert await records.add("a", [Fact("said", AT, {})])
     found = await verdict(records, second)
     assert (found.ok, found.keys) == (True, (first.public, second.public))
+    await store.close()
+
+
+SEALED = Fact("audience", AT, {"broadcast": "b", "minute": "m", "net": {"peak": 7}}, nonce="ab" * 32)
+
+
+async def test_what_was_sealed_is_kept_beside_the_entry_that_seals_it(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    await upgrade(engine)
+    store, records = Store(engine), RecordStore(engine, signer(1), lambda _public: None)
+    await store.create_room("a", Details("A"), "", AT)
+    await store.create_room("b", Details("B"), "", AT)
+    open_one = Fact("audience", AT, {"broadcast": "b", "minute": "m", "net": {"peak": 7}})
+    await records.add("a", [open_one, SEALED])
+    await records.add("b", [SEALED])
+    found = await verdict(records, signer(1))
+    assert found.ok
+    assert found.entries[1].data == open_one.data
+    assert found.entries[2].data.keys() == {"broadcast", "minute", "sealed"}
+    (opening,) = await records.openings("a")
+    assert opening == Opening(2, SEALED.nonce, SEALED.data)
+    assert check_openings(found.entries, [opening]).opened == 1
+    assert await records.openings("a", 3) == []
+    await store.close()
+
+
+async def test_entry_and_opening_are_committed_together_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    engine = sqlite(tmp_path)
+    await upgrade(engine)
+    store, records = Store(engine), RecordStore(engine, signer(1), lambda _public: None)
+    await store.create_room("a", Details("A"), "", AT)
+    await records.add("a", [SEALED])
+    too_long = Fact("audience", AT, {"broadcast": "b" * 20_000})
+    with pytest.raises(ValueError, match="bytes"):
+        await records.add("a", [SEALED, too_long])
+    assert (len(await records.lines("a", 0)), len(await records.openings("a"))) == (2, 1)
+    # And the other way round: where no opening can be kept nothing is sealed.
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE record_openings"))
+    with pytest.raises(Unavailable):
+        await records.add("a", [SEALED])
+    assert len(await records.lines("a", 0)) == 2
+    await store.close()
+
+
+async def test_entries_of_some_kinds_of_one_room_and_of_all(tmp_path: Path) -> None:
+    engine = sqlite(tmp_path)
+    await upgrade(engine)
+    store, records = Store(engine), RecordStore(engine, signer(1), lambda _public: None)
+    for slug in ("a", "b"):
+        await store.create_room(slug, Details("A"), "", AT)
+        facts = [Fact(kind, AT, {"n": n, "text": '"kind":"said"'}) for n, kind in enumerate("xyx")]
+        await records.add(slug, facts)
+    every = await records.entries(("x",))
+    assert [(each["room"], each["seq"], each["data"]["n"]) for each in every] == [
+        ("a", 1, 0),
+        ("a", 3, 2),
+        ("b", 1, 0),
+        ("b", 3, 2),
+    ]
+    assert [each["seq"] for each in await records.entries(("x", "y"), slug="b", first=2)] == [2, 3]
+    assert [each["seq"] for each in await records.entries(("x", "y"), slug="b", limit=2)] == [1, 2]
+    assert await records.entries(("said",)) == []
     await store.close()

@@ -68,6 +68,7 @@ async def test_hostile_text_comes_back_as_it_went_in(tmp_path: Path, text: str) 
         turn_seconds=90,
         queue_by_talk=True,
         recording=False,
+        figures="hosts",
     )
     async with open_store(tmp_path) as store:
         made = await store.create_room("a", details, "owner", AT)

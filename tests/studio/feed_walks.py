@@ -44,6 +44,7 @@ details = st.builds(
     equal_time=st.booleans(),
     queue_by_talk=st.booleans(),
     recording=st.booleans(),
+    figures=st.sampled_from(["all", "all", "hosts"]),
 )
 
 _of_invitation = [

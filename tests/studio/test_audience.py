@@ -68,10 +68,10 @@ class Edge:
         await self._house.app.state.audience.tick()
 
 
-async def on_air(house: House) -> tuple[str, bytes]:
+async def on_air(house: House, **details: Any) -> tuple[str, bytes]:
     """A room that is live; its broadcast, and the salt an edge gets."""
     house.clock.advance(WAIT + 0.1)  # salts from before would be back by now
-    await house.room()
+    await house.room(**details)
     await house.command("open")
     broadcast = str((await house.command("start"))["broadcast"])
     await house.app.state.audience.tick()
@@ -85,8 +85,8 @@ async def salt_of(house: House, scope: str) -> bytes:
 
 
 async def entries(house: House, kind: str) -> list[dict[str, Any]]:
-    lines = await house.app.state.audience._store.told(SLUG, 0, (kind,))
-    return [json.loads(line)["data"] for _, line in lines]
+    found = await house.app.state.audience._store.entries((kind,), slug=SLUG)
+    return [members["data"] for members in found]
 
 
 def shown(house: House) -> dict[str, Any]:

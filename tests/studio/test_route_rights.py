@@ -38,7 +38,8 @@ BY_BODY = """
 """
 PAGES = """
     GET /, HEAD /, GET /account, HEAD /account, GET /rooms/new, HEAD /rooms/new, GET /rooms/{slug},
-    HEAD /rooms/{slug}, GET /rooms/{slug}/recordings/{broadcast}, HEAD /rooms/{slug}/recordings/{broadcast}
+    HEAD /rooms/{slug}, GET /rooms/{slug}/recordings/{broadcast}, HEAD /rooms/{slug}/recordings/{broadcast},
+    GET /rooms/{slug}/audience, HEAD /rooms/{slug}/audience
 """
 """To /login without a session; 404 for a room of somebody else."""
 OPERATORS_PAGES = "GET /operator, HEAD /operator"
@@ -72,7 +73,8 @@ RIGHTS = {
         GET /api/rooms/{slug}/downloads, POST /api/rooms/{slug}/downloads, GET /api/rooms/{slug}/recordings,
         GET /api/rooms/{slug}/recordings/{broadcast}/edits,
         GET /api/rooms/{slug}/recordings/{broadcast}/edits/{number}/{file},
-        GET /api/rooms/{slug}/published
+        GET /api/rooms/{slug}/published,
+        GET /api/rooms/{slug}/audience, GET /api/rooms/{slug}/audience/openings
     """,
     OWNER: """
         DELETE /api/rooms/{slug}/recordings/{broadcast}, POST /api/rooms/{slug}/recordings/{broadcast}/edits,

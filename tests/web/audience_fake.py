@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pages_browser import chromium
@@ -24,10 +25,13 @@ from hustings.studio.assets import Assets
 from hustings.studio.audience_page import audience_pages
 from hustings.studio.context import Lang, RoomView
 from hustings.studio.i18n import load_texts
+from hustings.studio.middleware import CSP
 from hustings.studio.renderer import Renderer
 
 HOME = "http://room.localhost"
 PAGE = f"{HOME}/r/library/audience"
+HOSTS_PATH = "/rooms/library/audience"
+HOST = SimpleNamespace(name="Clara Weiss", is_operator=False)
 LIVE, EARLIER = "20261128T200000-a1b2c3", "20261121T200000-d4e5f6"
 SINCE = datetime(2026, 11, 28, 20, 0, tzinfo=UTC)
 VIEW = RoomView(
@@ -294,6 +298,8 @@ class Fake:
     state: dict[str, Any] = field(default_factory=dict)
     record: list[dict[str, Any]] = field(default_factory=list)
     view: RoomView = VIEW
+    openings: str = ""
+    """Of what is sealed in the record."""
     requests: list[str] = field(default_factory=list)
 
 
@@ -310,6 +316,7 @@ def fake(page: Page, door: Fake) -> Fake:
 def _answer(route: Route, door: Fake) -> None:
     path, _, query = route.request.url.removeprefix(HOME).partition("?")
     door.requests.append(path)
+    lang: Lang
     below = path.removeprefix("/r/library/")
     if path.startswith("/static/"):
         reply = _static.reply(path[8:].encode(), Request(b"GET", f"{path}?{query}".encode(), {}))
@@ -318,9 +325,20 @@ def _answer(route: Route, door: Fake) -> None:
             return
         head = dict(line.split(": ", 1) for line in reply.head.decode().split("\r\n")[1:] if line)
         route.fulfill(body=reply.body, content_type=head["Content-Type"])
+    elif path == HOSTS_PATH:
+        lang = "de" if query == "lang=de" else "en"
+        names = {"account": HOST, "room": door.view, "hosts": True, "proof": bool(door.openings)}
+        policy = CSP.replace("connect-src 'self'", f"connect-src 'self' {HOME}")
+        headers = {"Content-Security-Policy": policy}
+        body = _renderer.page("audience.html", lang, **names)
+        route.fulfill(body=body, content_type="text/html; charset=utf-8", headers=headers)
+    elif path == "/api/rooms/library/audience":
+        _json(route, door.figures)
+    elif path == "/api/rooms/library/audience/openings":
+        route.fulfill(body=door.openings, content_type="application/x-ndjson")
     elif below == "audience":
         asked = query.removeprefix("lang=") or route.request.headers.get("accept-language", "")
-        lang: Lang = "de" if asked.startswith("de") else "en"
+        lang = "de" if asked.startswith("de") else "en"
         made = audience_pages(_renderer, door.view)[f"audience.{lang}"]
         policy = "default-src 'self'; object-src 'none'; base-uri 'none'"
         route.fulfill(

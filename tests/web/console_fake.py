@@ -444,7 +444,11 @@ class FakeStudio:
             .get_template("console.html")
             .render(
                 page=page,
-                room=SimpleNamespace(**self.room, audience_url="http://audience.localhost/r/library"),
+                room=SimpleNamespace(
+                    **self.room,
+                    audience_url="http://audience.localhost/r/library",
+                    figures="all" if self.room["listeners"] is not None else "hosts",
+                ),
                 speaker=SimpleNamespace(api=base, whip="/whip/library", events=f"{base}/events"),
                 state_json=Markup(json.dumps(self.room).replace("<", "\\u003c")),  # escaped here
             )

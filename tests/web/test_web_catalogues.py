@@ -27,7 +27,7 @@ SAID = """
     incident.edge_widened incident.edge_refusing incident.recording_failing chapter off_record
     on_record paused resumed taken_up talk_time ended recording.whole recording.not_whole
     recording_deleted recording_deleted.host recording_deleted.retention recording_deleted.take_down
-    statement correction audience_total audience_replay
+    statement correction audience_total audience_total.sealed audience_replay audience_replay.sealed
 """
 """Entries of a public record, as its page tells them: record.say.{kind}, perhaps with what it is about."""
 COMPOSED = {
@@ -99,6 +99,7 @@ COMPOSED = {
             for hint in ("", "_hint")
         ),
         *(f"cover_{word}" for word in ("sending", "kept", "gone", "type", "size", "bad", "failed")),
+        *(f"figures_{who}" for who in ("all", "hosts")),
         *(f"calendar_note.{role}" for role in ("host", "cohost", "speaker", "listener")),
     ),
     "speak.": (

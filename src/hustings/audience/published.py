@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -80,6 +80,8 @@ class Told:
         self.broadcasts: dict[str, dict[str, Any]] = {}
         """By identifier, in their order: title, live_since, ended, minutes, and total once it is there."""
         self.replay: list[dict[str, Any]] = []
+        self.sealed: set[str] = set()
+        """Broadcasts whose figures are for their hosts only, as their doors said when they opened."""
 
     def entry(self, kind: str, at: str, data: Mapping[str, Any]) -> None:
         """One entry; those of other kinds are passed over."""
@@ -102,6 +104,8 @@ class Told:
         match kind:
             case "doors_opened":
                 broadcast["title"] = data["title"]
+                if data.get("figures") == "hosts":
+                    self.sealed.add(data["broadcast"])
             case "live":
                 broadcast["live_since"] = at
             case "ended":
@@ -137,14 +141,15 @@ def audience_json(
     countries: Mapping[str, Any] | None = None,
     seconds: float = SECONDS,
     within: float = WITHIN,
+    without: Container[str] = (),
 ) -> dict[str, Any]:
     """The whole answer. `passing`: by broadcast, what is not final yet, `minute` as text like the rest;
     `replayed`: days that go on; `countries`: of their database, if there is one. `seconds`, `within`: as they
-    are set."""
+    are set. `without`: broadcasts of which nothing is said."""
     room_for = MINUTES
     broadcasts = []
     for identifier, broadcast in reversed(told.broadcasts.items()):
-        if broadcast["live_since"] is None:
+        if broadcast["live_since"] is None or identifier in without:
             continue
         minutes = broadcast["minutes"]
         running = [(_row(m), False) for m in passing.get(identifier, ())]
@@ -184,7 +189,7 @@ def audience_json(
             },
         },
         "broadcasts": broadcasts,
-        "replay": [_day(each) for each in days[:DAYS]],
+        "replay": [_day(each) for each in days if each["broadcast"] not in without][:DAYS],
     }
 
 

@@ -196,14 +196,20 @@ def room_create(
     title: Annotated[str, typer.Argument(metavar="TITLE")],
     slug: Annotated[str, typer.Option("--slug", help="Short name in addresses; default: from TITLE.")] = "",
     at: Annotated[str, typer.Option("--at", metavar="ISO8601", help="When it starts.")] = "",
+    figures: Annotated[
+        str, typer.Option("--figures", metavar="all|hosts", help="Who sees how many listened.")
+    ] = "",
     data: Data = None,
     json: Json = False,
 ) -> None:
     """Make a room."""
+    if figures not in ("", "all", "hosts"):
+        raise UsageError(f"--figures is all or hosts, not '{figures}'.")
     from hustings.cli import remote
 
     with remote.studio_api(data) as api:
-        remote.show(api.create_room(title, slug=slug, at=at), json, "slug", "audience_url", "studio_url")
+        made = api.create_room(title, slug=slug, at=at, figures=figures)
+        remote.show(made, json, "slug", "audience_url", "studio_url")
 
 
 @app.command()
@@ -382,12 +388,15 @@ def verify(
     recording: Annotated[
         Path | None, typer.Option("--recording", metavar="DIR", help="The recording a clip is to be of.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="FILE", help="Openings of a record's sealed figures.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a public record, a recording or a clip: exit 0 whole, 1 broken, 2 unreadable."""
     from hustings.cli.verify import verify_any
 
-    found = verify_any(what, key=key, record=record, recording=recording)
+    found = verify_any(what, key=key, record=record, recording=recording, figures=figures)
     print(dumps(found.as_json()) if json else found.words())
     raise typer.Exit(0 if found.ok else 1)
 

@@ -17,27 +17,37 @@ from hustings.cli.verify_part import clip_or_proof
 from hustings.cli.verify_read import Found, Unreadable, fetch, is_address, read, said_of, sha256_of
 from hustings.errors import Corrupt
 from hustings.rooms.record import verify
+from hustings.rooms.record_seal import SEALED, check_openings, read_openings
 
 __all__ = ["Found", "Unreadable", "verify_any"]
 
 
-def verify_any(what: str, *, key: str = "", record: str = "", recording: Path | None = None) -> Found:
+def verify_any(
+    what: str,
+    *,
+    key: str = "",
+    record: str = "",
+    recording: Path | None = None,
+    figures: Path | None = None,
+) -> Found:
     """`what`: an address (http, https) of a room or its record, a record.jsonl, the folder of a recording, a
     clip.json with its files beside it, or the proof of a segment with the segment beside it. `key`: the
     server's public key, base64, as known from elsewhere. `record`: file or address of the record that
     vouches for it, by default record.jsonl beside it; `recording`: the folder of the recording a clip is to
-    be of.
+    be of; `figures`: a file of openings of what is sealed in a record.
 
     Raises Unreadable.
     """
     if is_address(what):
-        return _of_record(fetch(what), key)
+        return _of_record(fetch(what), key, figures)
     path = Path(what)
     if path.is_dir():
+        _only_of_records(figures)
         return _recording(path, key, record)
     data = read(path)
     if path.suffix != ".json":
-        return _of_record(data, key)
+        return _of_record(data, key, figures)
+    _only_of_records(figures)
     near = path.with_name(NAME)
     record = record or (str(near) if near.exists() else "")
     whole = (_recording(recording, key, record), recording) if recording is not None else None
@@ -47,7 +57,13 @@ def verify_any(what: str, *, key: str = "", record: str = "", recording: Path | 
 # --- a record ------------------------------------------------------------------------------------
 
 
-def _of_record(data: bytes, key: str) -> Found:
+def _only_of_records(figures: Path | None) -> None:
+    if figures is not None:
+        raise Unreadable("--figures goes with a record: name a record.jsonl or a room's address.")
+
+
+def _of_record(data: bytes, key: str, figures: Path | None) -> Found:
+    openings = read(figures) if figures is not None else None
     verdict = verify(data, check)
     found = Found("record", room=verdict.room, entries=len(verdict.entries), as_of=verdict.as_of)
     found.keys = list(verdict.keys)
@@ -55,6 +71,16 @@ def _of_record(data: bytes, key: str) -> Found:
         return found.bad(verdict.first_bad or 0, verdict.reason)
     if key and verdict.keys[-1] != key:
         return found.bad(0, f"it is signed with the key {verdict.keys[-1]}, not with {key}")
+    found.sealed = sum(SEALED in entry.data for entry in verdict.entries)
+    if figures is None or openings is None:
+        return found
+    try:
+        opened = check_openings(verdict.entries, read_openings(openings))
+    except ValueError as error:
+        return found.bad(figures.name, str(error))
+    found.opened = opened.opened
+    if opened.first_bad is not None:
+        return found.bad(opened.first_bad, opened.reason)
     return found
 
 

@@ -43,6 +43,9 @@ class Found:
     as_of: str = ""
     keys: list[str] = field(default_factory=list)
     files: int = 0
+    sealed: int = 0
+    """Entries of a record whose audience figures are sealed; `opened`: those of them that were opened."""
+    opened: int = 0
 
     def bad(self, where: int | str, reason: str) -> Found:
         self.ok, self.first_bad, self.reason = False, where, reason
@@ -58,6 +61,8 @@ class Found:
             where = f"entry {self.first_bad}" if isinstance(self.first_bad, int) else str(self.first_bad)
             return f"BROKEN at {where}: {self.reason}"
         counted = f"{self.entries} entries" + (f", {self.files} files" if self.files else "")
+        if self.sealed:
+            counted += f" ({self.sealed} sealed, {self.opened} of them opened)"
         until = f", as of {self.as_of}" if self.as_of else ""
         key = f", key {self.keys[-1]}" if self.keys else ""
         but = f" ({self.reason})" if self.reason else ""

@@ -49,13 +49,15 @@ class StudioApi:
     def close(self) -> None:
         self._client.close()
 
-    def create_room(self, title: str, *, slug: str = "", at: str = "") -> dict[str, Any]:
+    def create_room(self, title: str, *, slug: str = "", at: str = "", figures: str = "") -> dict[str, Any]:
         """A new room; members as CONTRACT says: slug, audience_url, studio_url."""
         body: dict[str, Any] = {"title": title}
         if slug:
             body["slug"] = slug
         if at:
             body["at"] = at
+        if figures:
+            body["figures"] = figures
         return self._call("POST", "/api/rooms", body)
 
     def rooms(self) -> Any:

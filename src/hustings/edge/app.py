@@ -51,7 +51,7 @@ from hustings.edge.input_outbox import Outbox
 from hustings.edge.kernel import resident_bytes
 from hustings.edge.methods import is_page, only_post, other_method
 from hustings.edge.metrics import Metrics
-from hustings.edge.pages import FILES, NAMED, RoomPages, own_reply
+from hustings.edge.pages import FILES, NAMED, RoomPages, not_found
 from hustings.edge.protocol import Connection
 from hustings.edge.recorded import FIRST as KEPT
 from hustings.edge.recorded import Recorded
@@ -375,12 +375,7 @@ class Edge:
         return self._inputs.handle(slug, door, request, connection.visitor(request))
 
     def _not_found(self, request: Request, key: str = "no_page") -> Reply:
-        if request.wants_html:
-            return own_reply(404, key, request)
-        what = (
-            "There is no room at this address." if key == "no_room" else "There is nothing at this address."
-        )
-        return problem(404, "Not found", what)
+        return not_found(request, key)
 
     def _health(self) -> Reply:
         if not self.book.loaded:
@@ -408,7 +403,7 @@ class Edge:
             return self._not_found(request, "no_page" if slug.startswith("@") else "no_room")
         kind = NAMED.get(name)
         reply = pages.page(request, kind) if kind is not None else pages.file(name, request)
-        return reply if reply is not None else self._not_found(request)
+        return reply if reply is not None else self._not_found(request, pages.missing(name))
 
     def _room(self, connection: Connection, request: Request, parts: list[bytes]) -> None:
         """/r/{slug}/..."""

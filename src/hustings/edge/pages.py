@@ -15,7 +15,7 @@ import msgspec
 from hustings.archive.about import OfRoom
 from hustings.archive.said import OfBroadcasts, SaidOf
 from hustings.bus.messages import UNDECODABLE, Page, RoomPublic
-from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply
+from hustings.edge.http import ANY_ORIGIN, Headers, Reply, Request, Resource, language, make_reply, problem
 
 _POLICY = (
     "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; worker-src 'self' blob:; "
@@ -84,6 +84,23 @@ _TEXT = {
             "Vorerst ist hier nichts zu hören. Die bearbeitete Fassung steht dann bei den Aufzeichnungen.",
         ),
     },
+    "figures": {
+        "en": (
+            "Only the hosts see who listened",
+            "This room keeps its audience figures to its hosts. Its public record holds them sealed: if they "
+            "are told one day, anybody can check that they are those of then.",
+        ),
+        "de": (
+            "Wer zugehört hat, sehen nur die Gastgeber",
+            "Dieser Raum behält seine Publikumszahlen für seine Gastgeber. Im öffentlichen Protokoll stehen "
+            "sie versiegelt: Werden sie einmal genannt, kann jeder prüfen, dass es die von damals sind.",
+        ),
+    },
+}
+_TO_PROGRAMS = {
+    "no_room": "There is no room at this address.",
+    "no_page": "There is nothing at this address.",
+    "figures": "This room keeps its audience figures to its hosts.",
 }
 _HOME = {"en": "All rooms", "de": "Alle Räume"}
 _INSTEAD = {"en": "To the edited version", "de": "Zur bearbeiteten Fassung"}
@@ -130,6 +147,13 @@ def own_reply(
         (*fixed, *SECURITY, *again, *headers),
         close=close,
     )
+
+
+def not_found(request: Request, key: str) -> Reply:
+    """404, for people or for programs: "no_room", "no_page", "figures"."""
+    if request.wants_html:
+        return own_reply(404, key, request)
+    return problem(404, "Not found", _TO_PROGRAMS[key])
 
 
 FILES: dict[bytes, tuple[str, bool, Headers]] = {
@@ -215,6 +239,11 @@ class RoomPages:
         """One of `FILES`; None when this room has none."""
         made = self._made.get(name.decode("latin-1")) if name in FILES else None
         return made.reply(request) if made is not None else None
+
+    def missing(self, name: bytes) -> str:
+        """Why there is nothing under a name: a key of `not_found`."""
+        kept = name in (b"audience", b"audience.json") and "figures.hosts" in self._sources
+        return "figures" if kept else "no_page"
 
 
 def _recordings(room: RoomPublic) -> OfRoom | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from hustings.edge.filled import Values, fill, pieces
 from hustings.rooms.record import line_hash
+from hustings.rooms.record_seal import SEALED
 from hustings.wording import clock, date, duration, position
 
 ENTRIES: Final = 120
@@ -31,7 +32,7 @@ _KEY: Final = b'"kind":"key"'
 _TITLED: Final = (b'"kind":"created"', b'"kind":"plan"', b'"kind":"doors_opened"')
 _TIMES: Final = ("scheduled", "planned", "proposed")
 _VARIANTS: Final = ("state", "why", "what")
-_HAS: Final = ("late", "word", "proposed", "planned", "scheduled", "was")
+_HAS: Final = ("late", "word", "proposed", "planned", "scheduled", "was", "sealed")
 _DOOR: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 
 type Entry = dict[str, Any]
@@ -52,6 +53,8 @@ class Taken:
     shown: list[Entry] = field(default_factory=list)
     minutes: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """By broadcast: minute and listeners then."""
+    sealed: Counter[str] = field(default_factory=Counter)
+    """By broadcast: minutes whose figures are sealed."""
 
     @property
     def first(self) -> int:
@@ -86,6 +89,9 @@ def take(room: str, lines: Iterable[bytes], before: int | None) -> Taken:
     taken.shown = [{**json.loads(line), "hash": line_hash(line)} for _, line in _from_a_beginning(kept)]
     for line in heard:
         data = json.loads(line)["data"]
+        if SEALED in data:
+            taken.sealed[str(data["broadcast"])] += 1
+            continue
         of = taken.minutes.setdefault(str(data["broadcast"]), [])
         of.append((str(data["minute"]), int(data["net"]["concurrent"])))
     return taken
@@ -224,6 +230,9 @@ class _Told:
 
     # --- what is more than a sentence --------------------------------------------------------
 
+    def doors(self, data: Mapping[str, Any]) -> str:
+        return self._fill("doors_sealed") if data.get("figures") == "hosts" else ""
+
     def talk(self, data: Mapping[str, Any]) -> str:
         speakers = [(str(each["name"]), int(each["seconds"])) for each in data["speakers"]]
         total = sum(seconds for _, seconds in speakers) or 1
@@ -275,6 +284,8 @@ class _Told:
 
     def _audience(self, broadcast: str, entries: Sequence[Entry]) -> str:
         """The curve of a broadcast, with what was summed up of it; "" when nobody counted."""
+        if minutes_sealed := self._taken.sealed[broadcast]:
+            return self._fill("curve_sealed", n=str(minutes_sealed))
         minutes = sorted(self._taken.minutes.get(broadcast, []))[-MINUTES:]
         total = next((e["data"] for e in entries if e["kind"] == "audience_total"), None)
         if not minutes or not broadcast:
@@ -299,6 +310,7 @@ class _Told:
 
 
 _MORE: Final[dict[str, Callable[[_Told, Mapping[str, Any]], str]]] = {
+    "doors_opened": _Told.doors,
     "talk_time": _Told.talk,
     "statement": _Told.statement,
     "correction": _Told.correction,

@@ -15,7 +15,7 @@ from hustings.rooms import decide_stage as stage
 from hustings.rooms import events as e
 from hustings.rooms.draft import CONNECTABLE, OPEN_REQUESTS, Draft, is_host
 from hustings.rooms.due import doors_due, planned_near, start_ahead
-from hustings.rooms.errors import AlreadyThere, TooMany, UnknownMember
+from hustings.rooms.errors import AlreadyThere, FiguresSettled, TooMany, UnknownMember
 from hustings.rooms.model import (
     CONDUCTING,
     MAX_CHAPTERS,
@@ -182,6 +182,8 @@ def _edit(draft: Draft, command: c.Edit) -> None:
     ):
         if count > limit:
             raise TooMany(what, limit)
+    if new.figures != old.figures and draft.room.status in CONNECTABLE:
+        raise FiguresSettled(draft.room.status)
     kept = replace(new, scheduled_at=old.scheduled_at, time_zone=old.time_zone, weekly=old.weekly)
     _set_details(draft, kept, command.at)
     broadcast = draft.room.broadcast

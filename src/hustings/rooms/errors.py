@@ -13,6 +13,7 @@ RoomError
 ├── LastHost            the room would be on without a host
 ├── WrongRole           this role does not do that, or cannot be given
 ├── GuestBusy           another host talks with the guest already
+├── FiguresSettled      who sees the audience figures is settled for what is on
 ├── HandsClosed         nobody may ask to speak in this room
 └── AskedAlready        one open request each
 """
@@ -122,6 +123,14 @@ class GuestBusy(RoomError):
     def __init__(self, host_id: str) -> None:
         super().__init__("Another host talks with this guest right now.")
         self.host_id = host_id
+
+
+class FiguresSettled(RoomError):
+    """Who sees the figures cannot be changed while the room is on (`state`): they would be half sealed."""
+
+    def __init__(self, state: RoomStatus) -> None:
+        super().__init__("Who sees the audience figures can be changed only while the room is not on.")
+        self.state = state
 
 
 class HandsClosed(RoomError):

@@ -43,6 +43,8 @@ class Role(Enum):
 
 CONDUCTING = frozenset({Role.HOST, Role.COHOST})
 """Roles that may command others."""
+FIGURES_ALL, FIGURES_HOSTS = "all", "hosts"
+"""Who sees how many listened (Details.figures)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,9 @@ class Details:
     """Whether what is said on air is written."""
     keep_days: int | None = None
     """How many days after its end a recording is deleted; None: as long as the server keeps any."""
+    figures: str = FIGURES_ALL
+    """FIGURES_ALL, or FIGURES_HOSTS: nobody else is told how many listen, and the public record holds the
+    figures sealed. The same for all of a broadcast, from its doors on."""
 
 
 @dataclass(frozen=True, slots=True)

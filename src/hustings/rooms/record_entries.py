@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hustings.rooms import events as e
-from hustings.rooms.model import Room
+from hustings.rooms.model import FIGURES_HOSTS, Room
 from hustings.rooms.record import Json, moment
 from hustings.rooms.table import SeatState
 
@@ -25,6 +25,8 @@ class Fact:
     kind: str
     at: float
     data: dict[str, Json]
+    nonce: str = ""
+    """Hexadecimal digits: `data` is sealed with it (record_seal.py); "": it is shown."""
 
 
 def facts(before: Room, after: Room, happened: Iterable[e.Event]) -> list[Fact]:
@@ -65,8 +67,14 @@ def _plan(before: Room, event: e.Event) -> Fact | None:
 def _broadcast(after: Room, event: e.Event) -> Fact | None:
     match event:
         case e.DoorsOpened():
-            planned = {"planned": _when(event.planned_at), "title": _text(after.title)}
-            return Fact("doors_opened", event.at, {"broadcast": event.broadcast_id, **planned})
+            opened: dict[str, Json] = {
+                "broadcast": event.broadcast_id,
+                "planned": _when(event.planned_at),
+                "title": _text(after.title),
+            }
+            if after.details.figures == FIGURES_HOSTS:
+                opened["figures"] = FIGURES_HOSTS  # sealed from here on, whatever the room says later
+            return Fact("doors_opened", event.at, opened)
         case e.WentLive():
             return Fact("live", event.at, {"broadcast": event.broadcast_id})
         case e.BroadcastPaused():

@@ -11,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hustings.errors import Unavailable
-from hustings.rooms.record import FIRST, KEY, entry_line, line_hash
+from hustings.rooms.record import FIRST, KEY, canonical, entry_line, line_hash
 from hustings.rooms.record_entries import Fact
+from hustings.rooms.record_seal import Opening, sealed
 from hustings.store.connection import reading
-from hustings.store.tables import record_entries, rooms
+from hustings.store.tables import record_entries, record_openings, rooms
 
 MAX_READ: Final = 1000
 """Lines read at once."""
@@ -53,12 +54,16 @@ class RecordStore:
             signer = self._signer
             if fact.kind == KEY and (was := fact.data.get("was")) is not None:
                 signer = self._former(str(was)) or signer
+            data = sealed(fact.data, fact.nonce) if fact.nonce else fact.data
             line = entry_line(
-                room=slug, seq=seq, prev=prev, at=fact.at, kind=fact.kind, data=fact.data, sign=signer.sign
+                room=slug, seq=seq, prev=prev, at=fact.at, kind=fact.kind, data=data, sign=signer.sign
             )
             prev = line_hash(line)
             values = {"slug": slug, "seq": seq, "hash": prev, "line": line.decode()}
             await connection.execute(insert(record_entries).values(**values))
+            if fact.nonce:
+                kept = {"slug": slug, "seq": seq, "nonce": fact.nonce, "data": canonical(fact.data).decode()}
+                await connection.execute(insert(record_openings).values(**kept))
             seq += 1
 
     async def add(
@@ -89,31 +94,32 @@ class RecordStore:
         async with reading(self._engine) as connection:
             return [line.encode() for line in (await connection.execute(query)).scalars()]
 
-    async def told(self, slug: str, first: int, kinds: Sequence[str]) -> list[tuple[int, bytes]]:
-        """Number and line of the entries from `first` on whose kinds are among `kinds`, in order."""
-        of_kind = [record_entries.c.line.contains(f'"kind":"{kind}"') for kind in kinds]
-        query = (
-            select(record_entries.c.seq, record_entries.c.line)
-            .where(record_entries.c.slug == slug, record_entries.c.seq >= first, or_(*of_kind))
-            .order_by(record_entries.c.seq)
-            .limit(MAX_READ)
-        )
-        async with reading(self._engine) as connection:
-            found = [(row.seq, row.line.encode()) for row in await connection.execute(query)]
-        return [(seq, line) for seq, line in found if json.loads(line)["kind"] in kinds]
-
-    async def of_kinds(self, kinds: Sequence[str], *, slug: str = "", first: int = 0) -> list[dict[str, Any]]:
-        """Entries (their members) of these kinds, from number `first` on, in order; of all rooms without
-        `slug`."""
+    async def entries(
+        self, kinds: Sequence[str], *, slug: str = "", first: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Entries (their members) of these kinds, from number `first` on, in order, `limit` at most; of all
+        rooms without `slug`."""
         # No text can hold this: its quotation marks have backslashes before them.
         named = [record_entries.c.line.contains(f'"kind":"{kind}"') for kind in kinds]
         query = select(record_entries.c.line).where(or_(*named), record_entries.c.seq >= first)
         if slug:
             query = query.where(record_entries.c.slug == slug)
-        query = query.order_by(record_entries.c.slug, record_entries.c.seq)
+        query = query.order_by(record_entries.c.slug, record_entries.c.seq).limit(limit)
         async with reading(self._engine) as connection:
             found = [json.loads(line) for line in (await connection.execute(query)).scalars()]
         return [members for members in found if members["kind"] in kinds]
+
+    async def openings(self, slug: str, first: int = 0) -> list[Opening]:
+        """What sealed entries were made of, from number `first` on, in order, MAX_READ at most."""
+        query = (
+            select(record_openings.c.seq, record_openings.c.nonce, record_openings.c.data)
+            .where(record_openings.c.slug == slug, record_openings.c.seq >= first)
+            .order_by(record_openings.c.seq)
+            .limit(MAX_READ)
+        )
+        async with reading(self._engine) as connection:
+            found = await connection.execute(query)
+            return [Opening(row.seq, row.nonce, json.loads(row.data)) for row in found]
 
     async def kind_of(self, slug: str, seq: int) -> str:
         """Of one entry; "" when there is none."""

@@ -141,6 +141,7 @@ def _details(row: RowMapping) -> Details:
         doors_minutes=row["doors_minutes"],
         starts_itself=row["starts_itself"],
         hold=row["hold"],
+        figures=row["figures"],
     )
 
 
@@ -251,6 +252,7 @@ def room_values(room: Room) -> Values:
         "doors_minutes": details.doors_minutes,
         "starts_itself": details.starts_itself,
         "hold": details.hold,
+        "figures": details.figures,
     }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -65,6 +66,7 @@ rooms = Table(
     Column("doors_minutes", Integer, nullable=False, server_default="10"),
     Column("starts_itself", Boolean, nullable=False, server_default=false()),
     Column("hold", String(64), nullable=False, server_default="loop"),
+    Column("figures", String(16), nullable=False, server_default="all"),
 )
 
 broadcasts = Table(
@@ -114,6 +116,17 @@ record_entries = Table(
     Column("hash", String(64), nullable=False),  # of the line
     Column("line", Text, nullable=False),  # as it is published, without its line feed
     PrimaryKeyConstraint("slug", "seq"),
+)
+
+record_openings = Table(
+    "record_openings",
+    metadata,
+    Column("slug", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("nonce", String(128), nullable=False),  # hexadecimal digits
+    Column("data", Text, nullable=False),  # what the entry was sealed from, as it was hashed
+    PrimaryKeyConstraint("slug", "seq"),
+    ForeignKeyConstraint(["slug", "seq"], ["record_entries.slug", "record_entries.seq"]),
 )
 
 off_record = Table(

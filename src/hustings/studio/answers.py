@@ -85,6 +85,7 @@ class RoomDetails(BaseModel):
     starts_itself: bool
     hold: str
     """"loop" (built in), "silence", or the name of the room's own."""
+    figures: Literal["all", "hosts"]
 
 
 class RecordingState(BaseModel):
@@ -141,6 +142,7 @@ class RoomState(BaseModel):
                         "doors_minutes": 15,
                         "starts_itself": True,
                         "hold": "loop",
+                        "figures": "all",
                     },
                     "recording": None,
                     "owner_id": "",

@@ -119,6 +119,7 @@ def _edited(details: Details, fields: RoomFields) -> Details:
         opens_itself=fields.opens_itself,
         doors_minutes=fields.doors_minutes,
         starts_itself=fields.starts_itself,
+        figures=fields.figures,
         hold=None if fields.hold is None else LOOP if fields.hold == "loop" else "",
     )
     return replace(details, turn_seconds=details.turn_seconds or None, keep_days=details.keep_days or None)

@@ -20,7 +20,7 @@ def request_base(request: Request) -> str:
 def room_state(studio: Studio, room: Room, request: Request, settled: bool | None = None) -> dict[str, Any]:
     """The hosts' picture of a room: answers.RoomState."""
     base = request_base(request)
-    view = public.room_view(room, studio.board, studio.urls, studio.clock.monotonic(), base)
+    view = public.room_view(room, studio.board, studio.urls, studio.clock.monotonic(), base, hosts=True)
     return {
         **public.state(view),
         "audience_url": view.audience_url,
@@ -76,4 +76,5 @@ def details_state(details: Details) -> dict[str, Any]:
         "doors_minutes": details.doors_minutes,
         "starts_itself": details.starts_itself,
         "hold": details.hold or "silence",
+        "figures": details.figures,
     }

@@ -15,6 +15,7 @@ from hustings.studio import (
     api,
     api_guest,
     api_people,
+    audience_api,
     calendar_api,
     covers,
     downloads_api,
@@ -85,6 +86,7 @@ def create_app(
     app.include_router(recordings_api.router)
     app.include_router(edits_api.router)
     app.include_router(published_api.router)
+    app.include_router(audience_api.router)
     app.include_router(host_pages.router)
     app.include_router(operator_routes.router)
     app.include_router(whip.router)

@@ -4,8 +4,9 @@ and published as audience.json out of the record (docs/audience.md)."""
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -27,8 +28,10 @@ from hustings.bus.messages import Message, Page
 from hustings.clock import Clock
 from hustings.errors import Corrupt, Refused, Unavailable
 from hustings.rooms.decide import CONNECTABLE
-from hustings.rooms.model import Broadcast, Room
+from hustings.rooms.model import FIGURES_HOSTS, Broadcast, Room
 from hustings.rooms.record_entries import Fact
+from hustings.rooms.record_seal import NONCE, SEALED, Opening
+from hustings.store.record import MAX_READ
 from hustings.studio.board import Board
 from hustings.studio.context import RoomView
 from hustings.studio.media import Visitor
@@ -43,6 +46,8 @@ SHOW_EVERY: Final = 15.0
 """Seconds between two publications of what is not final yet."""
 KINDS: Final = ("doors_opened", "live", "ended", "audience", "audience_total", "audience_replay")
 PLACE: Final = "studio"
+FIGURES_KEPT: Final = "figures.hosts"
+"""Published in place of audience.json and its page where figures are for hosts only (edge/pages.py)."""
 
 _dropped = Counter(
     "hustings_studio_audience_dropped_total", "Of the audience figures: what could not be taken.", ["what"]
@@ -69,7 +74,11 @@ class Subscribing(Protocol):
 class Keeping(Protocol):
     """store.record.RecordStore."""
 
-    async def told(self, slug: str, first: int, kinds: tuple[str, ...]) -> list[tuple[int, bytes]]: ...
+    async def entries(
+        self, kinds: Sequence[str], *, slug: str = "", first: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    async def openings(self, slug: str, first: int = 0) -> list[Opening]: ...
 
     async def add(self, slug: str, facts: list[Fact], *, once: str = "") -> bool: ...
 
@@ -361,7 +370,11 @@ class Audience:
         await self._add(slug, [Fact("audience_total", self._clock.wall(), data)])
 
     async def _add(self, slug: str, facts: list[Fact]) -> None:
-        await self._store.add(slug, facts)
+        """Sealed, those of broadcasts that opened their doors so."""
+        _, told = self._told.get(slug, (0, Told()))
+        nonces = [secrets.token_hex(NONCE) if f.data["broadcast"] in told.sealed else "" for f in facts]
+        sealed = [replace(fact, nonce=nonce) for fact, nonce in zip(facts, nonces, strict=True)]
+        await self._store.add(slug, sealed)
         self._unread.add(slug)
         await self._read()  # it is shown out of the record from now on
         self._written(slug)
@@ -371,15 +384,27 @@ class Audience:
         """New entries of rooms that changed."""
         for slug in list(self._unread):
             first, told = self._told.get(slug) or (0, Told())
-            while lines := await self._store.told(slug, first, KINDS):
-                for number, line in lines:
-                    members = json.loads(line)
-                    told.entry(members["kind"], members["at"], members["data"])
-                    first = number + 1
+            while found := await self._store.entries(KINDS, slug=slug, first=first, limit=MAX_READ):
+                opened = await self._opened(slug, found)
+                for members in found:
+                    data = opened.get(members["seq"], members["data"])
+                    if SEALED in data:
+                        log.error("figures were sealed and cannot be opened", slug=slug, entry=members["seq"])
+                    else:
+                        told.entry(members["kind"], members["at"], data)
+                first = found[-1]["seq"] + 1
             if slug not in self._told:
                 self._renew(slug)  # there is something to show now
             self._told[slug] = (first, told)
             self._unread.discard(slug)
+
+    async def _opened(self, slug: str, found: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+        """By number, what those of `found` that are sealed were made of."""
+        closed = [members["seq"] for members in found if SEALED in members["data"]]
+        if not closed:
+            return {}
+        # One reading is enough: it gives as many as `found` can have.
+        return {each.seq: each.data for each in await self._store.openings(slug, closed[0])}
 
     async def _left_over(self) -> None:
         """Totals of broadcasts that ended while no studio was there to write them."""
@@ -391,10 +416,30 @@ class Audience:
     # --- what is published -------------------------------------------------------------------
 
     def pages(self, room: Room, _view: RoomView) -> Mapping[str, Page]:
-        """For Publisher.add: audience.json."""
+        """For Publisher.add: audience.json, or that it is kept."""
+        if room.details.figures == FIGURES_HOSTS:
+            return {FIGURES_KEPT: Page(content_type="text/plain", body=b"hosts")}
         if room.slug not in self._told:
             return {}
         _, told = self._told[room.slug]
+        body = self.document(room.slug, without=told.sealed)
+        return {"audience.json": Page(content_type="application/json", body=body)}
+
+    def proves(self, slug: str) -> bool:
+        """Whether there are openings of a room, or will be."""
+        return bool(self._told.get(slug, (0, Told()))[1].sealed)
+
+    async def openings(self, slug: str) -> AsyncIterator[bytes]:
+        """What sealed entries of a room's record were made of: a file of openings, piece by piece."""
+        first = 0
+        while found := await self._store.openings(slug, first):
+            yield b"".join(each.line() + b"\n" for each in found)
+            first = found[-1].seq + 1
+
+    def document(self, slug: str, without: Container[str] = ()) -> bytes:
+        """All there is to be shown of a room, what is sealed included; but nothing of the broadcasts
+        `without`."""
+        _, told = self._told.get(slug, (0, Told()))
         wall = self._clock.wall()
         passing = {
             each.broadcast_id: [
@@ -402,20 +447,21 @@ class Audience:
                 for figures in [*each.unwritten, *each.merged.passing(wall)]
             ]
             for each in self._on_air.values()
-            if each.slug == room.slug
+            if each.slug == slug
         }
         content = audience_json(
-            room.slug,
+            slug,
             told,
             now=wall,
             lists=self._bots.lists,
             countries=self._countries.about if self._countries is not None else None,
             passing=passing,
-            replayed=self.plays.passing(room.slug),
+            replayed=self.plays.passing(slug),
             seconds=self._seconds,
             within=1.5 * self._seconds,
+            without=without,
         )
-        return {"audience.json": Page(content_type="application/json", body=msgspec.json.encode(content))}
+        return msgspec.json.encode(content)
 
 
 def _seconds(text: str) -> float:

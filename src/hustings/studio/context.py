@@ -13,7 +13,8 @@ Every template gets three names:
 | replay.html   | audience door /r/{slug}/replay/, .../{broadcast}/ (filled there) | page, room, mark, each |
 | record.html   | audience door /r/{slug}/record              | page, room, record        |
 | recordings.html | audience door /r/{slug}/recordings (filled there) | page, room, mark, each |
-| audience.html | audience door /r/{slug}/audience            | page, room                |
+| audience.html | audience door /r/{slug}/audience            | page, room, hosts         |
+|               | studio door /rooms/{slug}/audience          | ... and account, proof    |
 | rooms.html    | audience door /                             | page, rooms               |
 | console.html  | studio door /s/{slug} (ticket in #fragment) | page, room, speaker, state_json |
 | studio.html   | studio door /                               | page, rooms               |
@@ -267,8 +268,11 @@ class RoomView:
     """Identifier of the current or last broadcast, or ""."""
     duration_seconds: float = 0.0
     """Of an ended broadcast; 0 otherwise."""
-    listeners: int = 0
-    listeners_by_door: dict[str, int] = field(default_factory=dict)
+    figures: str = "all"
+    """Who sees the audience figures (rooms.model.Details)."""
+    listeners: int | None = 0
+    """None: not for this reader."""
+    listeners_by_door: dict[str, int] | None = field(default_factory=dict)
     participants: tuple[ParticipantView, ...] = ()
     invitations: tuple[InvitationView, ...] = ()
     """Public ones that have not become participants."""

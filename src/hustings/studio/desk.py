@@ -18,6 +18,7 @@ def host_state(room: Room, board: Board, now: float) -> dict[str, Any]:
     """The part `host` of the events socket and of GET /api/rooms/{slug}."""
     seats = _seats(room, board, now)
     details = room.details
+    listeners = board.listeners(room.slug, now)
     return {
         "waiting": _waiting(room, seats),
         "requests": _requests(room, board),
@@ -34,6 +35,9 @@ def host_state(room: Room, board: Board, now: float) -> dict[str, Any]:
         "turn_seconds": details.turn_seconds,
         "recording": _recording(room, board, seats, now),
         "reactions": dict(board.reactions(room.slug)),
+        "figures": details.figures,
+        "listeners": sum(listeners.values()),
+        "listeners_by_door": listeners,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import RedirectResponse, Response
 
+from hustings.audience.countries import AT_LEAST
 from hustings.errors import Refused
 from hustings.ids import is_broadcast_id, is_slug
 from hustings.rooms.decide import CONNECTABLE
@@ -20,9 +22,11 @@ from hustings.store.account_records import Account
 from hustings.studio import public, schedule
 from hustings.studio.answers import problems
 from hustings.studio.api_state import request_base
+from hustings.studio.audience_api import get_audience
 from hustings.studio.auth import Actor, TheStudio, get_accounts, of_session
 from hustings.studio.context import Lang, RoomView
 from hustings.studio.i18n import choose_language
+from hustings.studio.middleware import CSP
 from hustings.studio.passes import with_pass
 from hustings.studio.renderer import Renderer
 from hustings.studio.service import Studio
@@ -30,6 +34,7 @@ from hustings.studio.text import utc
 
 router = APIRouter()
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,260}")
 PAST = 50
 """Rooms that are over, shown on the first page; the others are found by their address."""
 LANGUAGES: tuple[tuple[str, str], ...] = (
@@ -154,9 +159,7 @@ async def room_page(slug: str, request: Request, studio: TheStudio) -> Response:
         request,
         "room_manage.html",
         account=account,
-        room=public.room_view(
-            room, studio.board, studio.urls, studio.clock.monotonic(), request_base(request)
-        ),
+        room=_view(studio, room, request),
         sheet=_sheet(room, studio.board.keep_days),
         invitations=[_invitation_row(each) for each in _people(room)],
         public_page=with_pass(studio, studio.urls.room(room.slug, request_base(request))),
@@ -175,9 +178,30 @@ async def edit_page(slug: str, broadcast: str, request: Request, studio: TheStud
     room = studio.board.room(slug) if is_slug(slug) else None
     if room is None or not actor.may_conduct(room) or not is_broadcast_id(broadcast):
         return _html(request, "error.html", 404)
-    base = request_base(request)
-    view = public.room_view(room, studio.board, studio.urls, studio.clock.monotonic(), base)
+    view = _view(studio, room, request)
     return _html(request, "edit.html", account=account, room=view, broadcast=broadcast)
+
+
+@router.api_route("/rooms/{slug}/audience", methods=["GET", "HEAD"], include_in_schema=False)
+async def audience_page(slug: str, request: Request, studio: TheStudio) -> Response:
+    """Who listened, for hosts. The figures its script asks the API for."""
+    found = await visitor(request)
+    if found is None:
+        return _to_login()
+    actor, account = found
+    room = studio.board.room(slug) if is_slug(slug) else None
+    if room is None or not actor.may_conduct(room):
+        return _html(request, "error.html", 404)
+    view = _view(studio, room, request)
+    proof = get_audience(request).proves(slug)
+    more = {"hosts": True, "proof": proof, "at_least": AT_LEAST}
+    answer = _html(request, "audience.html", account=account, room=view, **more)
+    # Chapters, speakers and earlier minutes are at the audience's door, where they are for everybody.
+    door = studio.urls.audience(request_base(request))
+    if _ORIGIN.fullmatch(door):  # of the request's Host, where no setting says it
+        policy = CSP.replace("connect-src 'self'", f"connect-src 'self' {door}")
+        answer.headers["Content-Security-Policy"] = policy
+    return answer
 
 
 class LocalTime(BaseModel):
@@ -222,8 +246,13 @@ async def local_time(
     )
 
 
+def _view(studio: Studio, room: Room, request: Request) -> RoomView:
+    now, base = studio.clock.monotonic(), request_base(request)
+    return public.room_view(room, studio.board, studio.urls, now, base, hosts=True)
+
+
 def _row(studio: Studio, room: Room, request: Request) -> Row:
-    view = public.room_view(room, studio.board, studio.urls, studio.clock.monotonic(), request_base(request))
+    view = _view(studio, room, request)
     states = Counter(each.state for each in _people(room))
     accepted = states[InvitationState.ACCEPTED]
     waiting = states[InvitationState.OFFERED] + states[InvitationState.SEEN]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hustings.rooms.decide import CONNECTABLE
-from hustings.rooms.model import CONDUCTING, Broadcast, Participant, Request, Room
+from hustings.rooms.model import CONDUCTING, FIGURES_ALL, Broadcast, Participant, Request, Room
 from hustings.rooms.queue import ordered
 from hustings.rooms.table import TABLE, InvitationState, RequestState, RoomStatus, SeatState, Verb
 from hustings.studio.board import Board
@@ -35,11 +35,14 @@ _OFF_STAGE = (RoomStatus.ENDED, RoomStatus.SCHEDULED, RoomStatus.CANCELLED)
 _PLACES = {SeatState.SEATED: "stage", SeatState.WAITING: "green"}
 
 
-def room_view(room: Room, board: Board, urls: Urls, now: float, request_base: str = "") -> RoomView:
-    """`room` with what is measured at monotonic `now`."""
+def room_view(
+    room: Room, board: Board, urls: Urls, now: float, request_base: str = "", *, hosts: bool = False
+) -> RoomView:
+    """`room` with what is measured at monotonic `now`; `hosts`: for those who conduct it."""
     broadcast = room.broadcast
     details = room.details
-    doors = board.listeners(room.slug, now)
+    told = hosts or details.figures == FIGURES_ALL
+    doors = board.listeners(room.slug, now) if told else None
     questions = _questions(room, board)
     replay = board.replay(room.slug)
     return RoomView(
@@ -52,7 +55,8 @@ def room_view(room: Room, board: Board, urls: Urls, now: float, request_base: st
         ended_at=utc(broadcast.ended_at) if broadcast else "",
         broadcast=broadcast.id if broadcast else "",
         duration_seconds=_duration(broadcast),
-        listeners=sum(doors.values()),
+        figures=details.figures,
+        listeners=sum(doors.values()) if doors is not None else None,
         listeners_by_door=doors,
         participants=_participants(room, board, now),
         invitations=_public_invitations(room),
@@ -199,7 +203,7 @@ def links(
         embed=f"{base}/embed",
         questions_log=f"{base}/questions.json" if asked else "",
         replay=f"{base}/replay/" if recorded else "",
-        audience=f"{base}/audience.json",
+        audience=f"{base}/audience.json" if room.details.figures == FIGURES_ALL else "",
         start=f"{base}/start.json" if room.broadcast is not None or room.scheduled_at is not None else "",
         record=f"{base}/record.jsonl",
         hold=hold_address(room.slug, room.details.hold) if room.status is RoomStatus.OPEN else "",
@@ -209,8 +213,8 @@ def links(
 
 
 def state(view: RoomView) -> dict[str, Any]:
-    """state.json as a value, without `stream` and `seq`. Times that are not known are null; links that do not
-    exist are absent."""
+    """state.json as a value, without `stream` and `seq`. Times that are not known are null, figures that are
+    for hosts only, too; links that do not exist are absent."""
     return {
         "slug": view.slug,
         "title": view.title,

@@ -70,7 +70,7 @@ class Published:
 
     async def load(self) -> None:
         """Everything there is."""
-        for members in await self._records.of_kinds((STATEMENT, CORRECTION)):
+        for members in await self._records.entries((STATEMENT, CORRECTION)):
             self._take(members["room"], members)
 
     def of(self, slug: str) -> Sequence[Said]:
@@ -93,7 +93,7 @@ class Published:
         begin = [self._writing.created(room)]
         await self._records.add(room.slug, [fact], begin=begin, once="id")
         first = known[-1].seq + 1 if known else 0
-        for members in await self._records.of_kinds((STATEMENT, CORRECTION), slug=room.slug, first=first):
+        for members in await self._records.entries((STATEMENT, CORRECTION), slug=room.slug, first=first):
             self._take(room.slug, members)
         self._writing.written(room.slug)
         self._board.changed(room.slug)

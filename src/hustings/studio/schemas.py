@@ -138,6 +138,10 @@ class RoomFields(Body):
     keep_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
         None, description="Days after which a recording is deleted; 0: as long as the server keeps any."
     )
+    figures: Literal["all", "hosts"] | None = Field(
+        None,
+        description="Who sees the audience figures; `hosts`: sealed in the record. 409 while the room is on.",
+    )
 
 
 class NewRoom(RoomFields):

@@ -29,7 +29,7 @@ from hustings.store.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest migration."""
 
 _version = Table(

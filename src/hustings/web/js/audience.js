@@ -46,6 +46,7 @@ class AudiencePage {
     this._strings = strings;
     this._box = byId("counted");
     this._base = this._box.dataset.base ?? "";
+    this._figures = this._box.dataset.figures ?? "";
     this._tables = new Tables(strings, this._base);
     this._said = NOTHING_SAID;
     /** The broadcast this is of, and when it was asked for. */
@@ -100,7 +101,10 @@ class AudiencePage {
     try {
       const answer = await fetch(`${this._base}/record.jsonl`);
       if (!answer.ok) throw new Refused(answer.status);
-      const { minutes, chapters } = recorded(await answer.text(), of.broadcast);
+      // What is sealed there hosts get from the studio.
+      const { openings } = this._box.dataset;
+      const opened = openings ? await (await fetch(openings)).text() : "";
+      const { minutes, chapters } = recorded(await answer.text(), of.broadcast, opened);
       this._earlier.set(of.broadcast, minutes);
       const since = seconds(of.live_since);
       if (!this._said.chapters.length) this._said = { ...this._said, chapters: chapters.map(({ at, title }) => ({ at: Math.max(0, seconds(at) - since), title })) };
@@ -116,7 +120,7 @@ class AudiencePage {
   async look() {
     clearTimeout(this._timer);
     try {
-      const all = /** @type {Audience} */ (await json(`${this._base}/audience.json`));
+      const all = /** @type {Audience} */ (await json(this._figures));
       const of = chosen(all, location.hash.slice(1));
       this._said = of ? await this._saidOf(of) : NOTHING_SAID;
       this._all = all;

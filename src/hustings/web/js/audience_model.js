@@ -198,10 +198,10 @@ export function countries(of) {
 /**
  * What the public record says of one broadcast (docs/record.md): audience.json has the newest minutes only. Nothing is
  * checked here: `hustings verify` does that.
- * @param {string} text record.jsonl @param {string} broadcast
+ * @param {string} text record.jsonl @param {string} broadcast @param {string} opened openings of what is sealed there
  * @returns {{minutes: Minute[], chapters: {at: string, title: string}[]}}
  */
-export function recorded(text, broadcast) {
+export function recorded(text, broadcast, opened = "") {
   /** @type {{minutes: Minute[], chapters: {at: string, title: string}[]}} */
   const found = { minutes: [], chapters: [] };
   for (const line of text.split("\n")) {
@@ -210,7 +210,12 @@ export function recorded(text, broadcast) {
     const { at, kind, data } = JSON.parse(line);
     if (data?.broadcast !== broadcast) continue;
     if (kind === "chapter") found.chapters.push({ at, title: data.title });
-    if (kind === "audience") found.minutes.push(minuteOf(data));
+    if (kind === "audience" && !data.sealed) found.minutes.push(minuteOf(data));
+  }
+  for (const line of opened.split("\n")) {
+    if (!line.includes(broadcast)) continue;
+    const { data } = JSON.parse(line);
+    if (data.broadcast === broadcast && data.minute) found.minutes.push(minuteOf(data));
   }
   return found;
 }

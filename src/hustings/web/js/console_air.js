@@ -21,19 +21,19 @@ export class Air {
 
   /** Asks once. */
   async end() {
-    const { api, model: { room }, strings, t } = this._context;
+    const { api, model: { room, host }, strings, t } = this._context;
     if (byId("end").hidden) return;
     const live = room.status !== "open";
     const answer = await this._context.ask(
       t(live ? "console.ask.end" : "console.ask.close"),
-      live ? strings.n("console.ask.end_text", room.listeners) : t("console.ask.close_text"),
+      live ? strings.n("console.ask.end_text", room.listeners ?? host.listeners) : t("console.ask.close_text"),
       [{ value: "no", text: t(live ? "console.ask.go_on" : "console.ask.cancel") }, { value: "end", text: t(live ? "console.air.end_now" : "console.air.close_now"), kind: "ends" }],
     );
     if (answer === "end") await this._context.run(byId("end"), () => api.post("/stop"));
   }
 
   draw() {
-    const { strings, t, model: { room, me } } = this._context;
+    const { strings, t, model: { room, me, host } } = this._context;
     const { status } = room;
     const on = status === "live" || status === "paused";
     byId("onair").dataset.status = byId("jump-air").dataset.status = status;
@@ -44,7 +44,8 @@ export class Air {
     show(byId("end"), on || status === "open");
     setText(byId("end"), t(on ? "console.air.end" : "console.air.close"));
     show(byId("air-figures"), on || status === "open");
-    setText(byId("audience"), strings.n("speak.listening", room.listeners ?? 0));
+    // null: for those who conduct only.
+    setText(byId("audience"), room.listeners === null && !me.conducts ? "" : strings.n("speak.listening", room.listeners ?? host.listeners));
     this.tick();
   }
 

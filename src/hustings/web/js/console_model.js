@@ -9,8 +9,8 @@
  * @typedef {{id: string, title: string, minutes?: number | null}} Topic
  * @typedef {{id: string, text: string, name?: string, votes?: number, state?: string, asked_at?: string}} Question
  * @typedef {{slug: string, title: string, status: string, description?: string, time_zone?: string, scheduled_at: string | null, start?: {live_due: string | null} | null,
- *   opened_at: string | null, started_at: string | null, ended_at: string | null, listeners: number,
- *   listeners_by_door?: Record<string, number>, participants: Participant[], invitations: Invitation[],
+ *   opened_at: string | null, started_at: string | null, ended_at: string | null, listeners: number | null,
+ *   listeners_by_door?: Record<string, number> | null, participants: Participant[], invitations: Invitation[],
  *   links: Record<string, string>, topics?: Topic[], topic_id?: string, chapters?: {title: string, at: string}[],
  *   locked?: boolean, equal_time?: boolean, hands?: {open: boolean},
  *   questions?: {open: boolean, moderated: boolean, asked: number, list: Question[]},
@@ -26,7 +26,7 @@
  * @typedef {{waiting: Waiting[], requests: Asking[], quality: Record<string, Quality>, invitations: Invitation[],
  *   questions_pending: Question[], bans: {participant_id: string, name: string, at: string}[], green_room: boolean,
  *   hands: boolean, moderated: boolean, queue_by_talk: boolean, turn_seconds: number | null,
- *   reactions: Record<string, number>, recording: Recording}} Host
+ *   reactions: Record<string, number>, recording: Recording, listeners: number}} Host
  * @typedef {{told: number, more: number, running: boolean, since: number}} Talk seconds told by the studio, and ours since
  */
 
@@ -39,7 +39,7 @@ const NOBODY = {
 /** @type {Host} */
 const NOTHING = {
   waiting: [], requests: [], quality: {}, invitations: [], questions_pending: [], bans: [], green_room: false,
-  hands: false, moderated: false, queue_by_talk: false, turn_seconds: null, reactions: {},
+  hands: false, moderated: false, queue_by_talk: false, turn_seconds: null, reactions: {}, listeners: 0,
   recording: { on: false, off_record: false, state: "", since: null, problem: "", safe_seconds: 0, not_agreed: [] },
 };
 /** dBov at which a meter stands empty. */

@@ -38,6 +38,7 @@ export class DeskForm {
       language: fields.language.value,
       turn_seconds: Number(fields.turn_seconds.value),
       keep_days: Number(fields.keep_days.value),
+      ...(fields.figures.disabled ? {} : { figures: fields.figures.value }),
       opens_itself: fields.doors.value !== "",
       ...(fields.doors.value === "" ? {} : { doors_minutes: Number(fields.doors.value) }),
       starts_itself: fields.starts.value !== "",

@@ -127,7 +127,8 @@ class ListenerPage {
     const { changedSeldom, refresh } = await import("./room_fresh.js");
     if (!changedSeldom(now, before)) return;
     clearTimeout(this._refresh);
-    const within = Math.min(REFRESH_WITHIN, 1 + now.listeners / PAGES_PER_SECOND);
+    // How many they are may be for the hosts only: then it is taken to be many.
+    const within = now.listeners === null ? REFRESH_WITHIN : Math.min(REFRESH_WITHIN, 1 + now.listeners / PAGES_PER_SECOND);
     this._refresh = setTimeout(async () => {
       await refresh();
       this._draw();
@@ -176,8 +177,9 @@ class ListenerPage {
 
   _drawStateLine() {
     // The count comes some seconds late; whoever listens is at least one.
-    const listeners = Math.max(this._room.listeners, this._sound.player.state === "playing" ? 1 : 0);
-    drawStateLine({ ...this._room, listeners }, this._strings, new Date());
+    const { listeners } = this._room;
+    const shown = listeners === null ? null : Math.max(listeners, this._sound.player.state === "playing" ? 1 : 0);
+    drawStateLine({ ...this._room, listeners: shown }, this._strings, new Date());
   }
 
   /** @param {Record<string, any>} event by push: of the stage when it is heard, of the room at once */

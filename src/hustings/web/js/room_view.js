@@ -10,7 +10,7 @@ import { clock, clockTime, countdown, date, initials, isToday, span } from "./fo
  *   proposed_at: string | null}} Invitation
  * @typedef {{id: string, text: string, name: string, votes: number, state: string, asked_at: string}} Question
  * @typedef {{slug: string, title: string, status: string, scheduled_at: string | null, opened_at: string | null,
- *   started_at: string | null, ended_at: string | null, broadcast: string | null, listeners: number,
+ *   started_at: string | null, ended_at: string | null, broadcast: string | null, listeners: number | null,
  *   time_zone: string, topics: {id: string, title: string, minutes: number | null}[], topic_id: string,
  *   chapters: {title: string, at: string, media_time: number}[], pinned: {label: string, url: string}[],
  *   hands: {open: boolean, queue: string[], called: string[]},
@@ -89,8 +89,8 @@ export function drawStateLine(room, strings, now) {
   mark.hidden = !said.mark;
   setText(byId("lead"), said.lead);
   byId("lead").hidden = !said.lead;
-  byId("listening").hidden = !["open", "live", "paused"].includes(room.status);
-  setText(byId("count"), strings.n("room.listening", room.listeners));
+  byId("listening").hidden = room.listeners === null || !["open", "live", "paused"].includes(room.status);
+  if (room.listeners !== null) setText(byId("count"), strings.n("room.listening", room.listeners));
 }
 
 /** Whether what is heard is kept, in words. @param {Room} room @param {import("./strings.js").Strings} strings */
