@@ -49,17 +49,17 @@ def audience(minutes, milliseconds):
     peak = max((minute["net"]["peak"] for minute in minutes), default=0)
     listened = sum(minute["net"]["seconds"] for minute in minutes)
     heard, most = Counter(), Counter()
-    for country, each in (pair for minute in minutes for pair in minute.get("countries", {}).items()):
-        heard[country] += each["seconds"]
-        most[country] = max(most[country], each["listeners"])
+    for name, each in (pair for minute in minutes for pair in minute.get("countries", {}).items()):
+        heard[name] += each["seconds"]
+        most[name] = max(most[name], each["listeners"])
+    of = {name: {"listeners": most[name], "listening_seconds": heard[name]} for name in heard}
     return {
         "peak": peak,
         "peak_at": min((m["minute"] for m in minutes if m["net"]["peak"] == peak > 0), default=None),
         "average_hundredths": milliseconds and (200_000 * listened + milliseconds) // (2 * milliseconds),
         "unique": max((minute["net"]["unique"] for minute in minutes), default=0),
         "listening_seconds": listened,
-        "countries": {name: {"listeners": most[name], "listening_seconds": heard[name]} for name in heard},
-    }
+    } | ({"countries": of} if any("countries" in m for m in minutes) else {})
 
 
 def figures(entries):

@@ -327,7 +327,13 @@ def _answer(route: Route, door: Fake) -> None:
         route.fulfill(body=reply.body, content_type=head["Content-Type"])
     elif path == HOSTS_PATH:
         lang = "de" if query == "lang=de" else "en"
-        names = {"account": HOST, "room": door.view, "hosts": True, "proof": bool(door.openings)}
+        names = {
+            "account": HOST,
+            "room": door.view,
+            "hosts": True,
+            "proof": bool(door.openings),
+            "at_least": 10,
+        }
         policy = CSP.replace("connect-src 'self'", f"connect-src 'self' {HOME}")
         headers = {"Content-Security-Policy": policy}
         body = _renderer.page("audience.html", lang, **names)

@@ -182,15 +182,18 @@ def audience_json(
             "moment_seconds": MOMENT,
             "unique_error": UNIQUE_ERROR,
             "lists": dict(lists),
-            **({"countries": dict(countries)} if countries is not None else {}),
-            "text": {
-                lang: f"{text} {COUNTRIES[lang]}" if countries is not None else text
-                for lang, text in TEXT.items()
-            },
+            **_in_words(countries),
         },
         "broadcasts": broadcasts,
         "replay": [_day(each) for each in days if each["broadcast"] not in without][:DAYS],
     }
+
+
+def _in_words(countries: Mapping[str, Any] | None) -> dict[str, Any]:
+    if countries is None:
+        return {"text": TEXT}
+    text = {lang: f"{text} {COUNTRIES[lang]}" for lang, text in TEXT.items()}
+    return {"countries": dict(countries), "text": text}
 
 
 def _day(each: Mapping[str, Any]) -> dict[str, Any]:
