@@ -87,6 +87,32 @@ async def test_push_and_streams_count_after_sixty_seconds_from_the_first(house: 
     assert sums.seconds("stream") == pytest.approx(70, abs=0.5)
 
 
+async def test_who_came_before_the_salt_is_one_of_the_different_listeners_all_the_same(
+    tmp_path: Path,
+) -> None:
+    house = make_house(tmp_path)
+    await house.live(chunks=5)
+    sums = Sums(house)
+    early = [listener(house, at=at) for at in (1, 2, 3)]
+    gone = listener(house, at=4)
+    play(house, 5, sums)
+    gone.transport.abort()
+    house.edge.counting.salted(BROADCAST, SALT)
+    house.edge.counting.salted(BROADCAST, b"another one here")  # the first stays
+    late = listener(house, at=1)  # the same one as one of those
+    play(house, 70, sums)
+    unique = Unique()
+    for minute in sums.minutes.values():
+        unique.merge(minute.sketches.get(NUMBER["push"], Unique().to_bytes()))
+    assert unique.count() == 3
+    assert all(
+        counting.tally.dropped["unkeyed"] == 0 for counting in house.edge.counting._broadcasts.values()
+    )
+    for each in (*early, late):
+        each.transport.abort()
+    await house.end()
+
+
 async def test_who_takes_nothing_counts_for_nothing(house: House) -> None:
     sums = Sums(house)
     idle = listener(house, room=HELD // 8)  # so much fits into his own buffers

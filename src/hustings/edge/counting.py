@@ -60,9 +60,18 @@ class Sound:
 class Listener:
     """One endless response. It leaves with its connection."""
 
-    __slots__ = ("_bucket", "_connection", "_from", "_of", "_session", "_taking")
+    __slots__ = ("_bucket", "_connection", "_from", "_of", "_session", "_taking", "_who")
 
-    def __init__(self, of: BroadcastCounting, connection: Connection, session: Session, now: float) -> None:
+    def __init__(
+        self,
+        of: BroadcastCounting,
+        connection: Connection,
+        session: Session,
+        now: float,
+        who: tuple[str, bytes] | None,
+    ) -> None:
+        self._who = who
+        """Address and browser of one who came before the salt, until it is there."""
         self._of = of
         self._connection = connection
         self._session = session
@@ -70,6 +79,12 @@ class Listener:
         """Up to here it is known what was delivered."""
         self._taking = True
         self._bucket = of.place_for(self)
+
+    def salted(self) -> None:
+        """There is a salt now: who counts later is known by it."""
+        if self._who is not None:
+            self._session.key = self._of.key(*self._who)
+            self._who = None
 
     def look(self, now: float) -> None:
         """Takes stock."""
@@ -126,7 +141,16 @@ class BroadcastCounting:
         lane = self._of.lane(door, address, agent)
         session = self.tally.begin(lane, self.key(address, agent), self._of.country(lane, address) or "")
         if session is not None and not connection.closed:
-            connection.listener = Listener(self, connection, session, self._of.clock.monotonic())
+            who = None if self.salt else (address, agent)
+            connection.listener = Listener(self, connection, session, self._of.clock.monotonic(), who)
+
+    def give_salt(self, salt: bytes) -> None:
+        """The first one stays."""
+        if not self.salt:
+            self.salt = salt
+            for bucket in self._buckets:
+                for listener in bucket:
+                    listener.salted()
 
     def place_for(self, listener: Listener) -> set[Listener]:
         """Looks are spread: each goes into the next of the buckets."""
@@ -308,8 +332,8 @@ class EdgeCounting:
     def salted(self, broadcast_id: str, salt: bytes) -> None:
         """The studio has given the salt; the first one stays."""
         found = self._broadcasts.get(broadcast_id)
-        if found is not None and not found.salt:
-            found.salt = salt
+        if found is not None:
+            found.give_salt(salt)
         elif broadcast_id == self.replays.wanted:
             self.replays.salted(broadcast_id, salt)
 
