@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -389,15 +389,19 @@ DEEDS: dict[str, tuple[str, Deed]] = {
     "table": ("live", lambda page: page.click("#minutes-box summary")),
 }
 """States in which somebody has done something: in which one, and what."""
-SHEETS = ("live", "ended", "doors", "countries", "one-listener", "none", "unreachable")
+SHEETS = ("live", "ended", "doors", "countries", "one-listener", "none", "unreachable", "hosts")
 """Those there are pictures of in docs/img/states."""
 
 
 def arrange(page: Page, state: str, *, lang: str = "en") -> Fake:
     """The page in this state."""
     name, deed = DEEDS.get(state, (state, lambda _: None))
-    door = fake(page, door_of(name))
-    page.goto(f"{PAGE}?lang={lang}")
+    for_hosts = state == "hosts"
+    door = fake(page, door_of("live" if for_hosts else name))
+    if for_hosts:
+        door.view = replace(VIEW, figures="hosts", listeners=None, listeners_by_door=None)
+        door.openings = "{}\n"
+    page.goto(f"{HOME}{HOSTS_PATH}?lang={lang}" if for_hosts else f"{PAGE}?lang={lang}")
     ready(page)
     deed(page)
     return door
