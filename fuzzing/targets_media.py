@@ -327,6 +327,8 @@ def _example(info: Any) -> Any:
         return tag | {field.encode_name: _example(field.type) for field in info.fields}
     if isinstance(info, inspect.ListType):
         return [_example(info.item_type)]
+    if isinstance(info, inspect.TupleType):
+        return [_example(each) for each in info.item_types]
     if isinstance(info, inspect.DictType):
         return {_example(info.key_type): _example(info.value_type)}
     if isinstance(info, inspect.LiteralType):
