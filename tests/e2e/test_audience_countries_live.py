@@ -94,7 +94,8 @@ def test_countries_of_all_doors_and_edges_are_published_and_few_are_not_named(se
     for name, group in people.items():
         heard = sum(end - begin for person in group for begin, end in person.heard)
         said = net["countries"][name]["listening_seconds"]
-        assert abs(said - heard) <= len(group) + 0.02 * heard, (name, said, heard)
+        # How near it is on a quiet machine, benchmarks/audience_truth.py shows.
+        assert abs(said - heard) <= 2 * len(group) + 0.02 * heard, (name, said, heard)
     assert sum(each["listening_seconds"] for each in net["countries"].values()) == net["listening_seconds"]
     assert (method["countries"]["database"], method["countries"]["at_least"]) == ("DBIP-Country-Lite", 10)
     for minute in entries(room, "audience"):
