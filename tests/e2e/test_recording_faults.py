@@ -113,7 +113,9 @@ def accounted(folder: Path) -> Index:
     index = decode_index((folder / INDEX_NAME).read_bytes())
     assert [each.faults for each in check(folder) if each.faults] == []
     assert not index.whole
-    assert all(track.received == (track.written or 0) + (track.declared or 0) for track in index.tracks)
+    # A part that began on a full disk may say nothing of its packets: the next one declares them.
+    counts = [(track.received or 0, track.written or 0, track.declared or 0) for track in index.tracks]
+    assert [each for each in counts if each[0] != each[1] + each[2]] == []
     covered = [(segment.media_time, segment.duration) for segment in index.codecs["opus"].segments]
     covered += [(gap.begins, gap.samples) for gap in index.gaps]
     at = 0
