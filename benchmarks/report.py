@@ -247,7 +247,7 @@ def render(data: dict[str, Any], *, write: bool = True) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `./dev bench --report` (as root or not; peers: `apt-get install icecast2 nginx-light wrk`). "
+        "Made by `./dev bench --report` (`apt-get install icecast2 janus nginx-light wrk`; Janus as root). "
         "Figures are in [benchmarks.json](benchmarks.json), words in `benchmarks/report_why.md`.",
         "",
         f"{first['machine']}. Hustings {first['version']}; beside it {beside}.",

@@ -147,14 +147,10 @@ async def new_room_page(request: Request, studio: TheStudio) -> Response:
 @router.api_route("/rooms/{slug}", methods=["GET", "HEAD"], include_in_schema=False)
 async def room_page(slug: str, request: Request, studio: TheStudio) -> Response:
     """One room: everything that can be said about it, and who is invited."""
-    found = await visitor(request)
-    if found is None:
-        return _to_login()
-    actor, account = found
-    room = studio.board.room(slug) if is_slug(slug) else None
-    if room is None or not actor.may_conduct(room):
-        # Whether a room of somebody else's is there is told at the audience door, not here.
-        return _html(request, "error.html", 404)
+    found = await _conducted(slug, request, studio)
+    if isinstance(found, Response):
+        return found
+    account, room = found
     return _html(
         request,
         "room_manage.html",
@@ -171,12 +167,11 @@ async def room_page(slug: str, request: Request, studio: TheStudio) -> Response:
 @router.api_route("/rooms/{slug}/recordings/{broadcast}", methods=["GET", "HEAD"], include_in_schema=False)
 async def edit_page(slug: str, broadcast: str, request: Request, studio: TheStudio) -> Response:
     """Editing a recording. What there is of it the page asks the API."""
-    found = await visitor(request)
-    if found is None:
-        return _to_login()
-    actor, account = found
-    room = studio.board.room(slug) if is_slug(slug) else None
-    if room is None or not actor.may_conduct(room) or not is_broadcast_id(broadcast):
+    found = await _conducted(slug, request, studio)
+    if isinstance(found, Response):
+        return found
+    account, room = found
+    if not is_broadcast_id(broadcast):
         return _html(request, "error.html", 404)
     view = _view(studio, room, request)
     return _html(request, "edit.html", account=account, room=view, broadcast=broadcast)
@@ -185,13 +180,10 @@ async def edit_page(slug: str, broadcast: str, request: Request, studio: TheStud
 @router.api_route("/rooms/{slug}/audience", methods=["GET", "HEAD"], include_in_schema=False)
 async def audience_page(slug: str, request: Request, studio: TheStudio) -> Response:
     """Who listened, for hosts. The figures its script asks the API for."""
-    found = await visitor(request)
-    if found is None:
-        return _to_login()
-    actor, account = found
-    room = studio.board.room(slug) if is_slug(slug) else None
-    if room is None or not actor.may_conduct(room):
-        return _html(request, "error.html", 404)
+    found = await _conducted(slug, request, studio)
+    if isinstance(found, Response):
+        return found
+    account, room = found
     view = _view(studio, room, request)
     proof = get_audience(request).proves(slug)
     more = {"hosts": True, "proof": proof, "at_least": AT_LEAST}
@@ -244,6 +236,19 @@ async def local_time(
     return LocalTime(
         at=utc(moment.at), local=f"{shown:%Y-%m-%dT%H:%M}", offset=f"{shown:%:z}", moved=moment.moved
     )
+
+
+async def _conducted(slug: str, request: Request, studio: Studio) -> tuple[Account, Room] | Response:
+    """Who asks, and his room; or what he is told instead."""
+    found = await visitor(request)
+    if found is None:
+        return _to_login()
+    actor, account = found
+    room = studio.board.room(slug) if is_slug(slug) else None
+    if room is None or not actor.may_conduct(room):
+        # Whether a room of somebody else's is there is told at the audience door, not here.
+        return _html(request, "error.html", 404)
+    return account, room
 
 
 def _view(studio: Studio, room: Room, request: Request) -> RoomView:
