@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
-from hustings.cmaf.timeline import CHUNKS_PER_PART, CHUNKS_PER_SEGMENT, SAMPLE_RATE, Codec, longest
+from hustings.cmaf.timeline import (
+    CHUNKS_PER_PART,
+    CHUNKS_PER_SEGMENT,
+    SAMPLE_RATE,
+    Codec,
+    longest,
+    part_index,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +45,6 @@ class RenditionReport:
 
 
 @dataclass(slots=True)
-class Part:
-    slot: int
-    first_seq: int
-    last_seq: int
-    duration: int
-    gap: bool
-
-
-@dataclass(slots=True)
 class Segment:
     """`first_seq` to `last_seq`: the chunks it should hold; some of them may have been missed."""
 
@@ -59,30 +57,28 @@ class Segment:
     gap: bool = False
     duration: int = 0
     size: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: int = 0
+    """How many are complete, from the slot of `first_seq` on."""
+    whole: int = 0
+    """A bit for each slot whose part has all its chunks."""
     plain: str = ""
     """The text once finished, without parts."""
     full: str = ""
     """The text with parts, as far as it goes."""
-    parts_follow: bool = False
-    """Only the last part is kept: none was missing, so all follow from `first_seq` and `last_seq`."""
+
+    @property
+    def next_slot(self) -> int:
+        """The slot whose part comes next, as long as it is not finished."""
+        return part_index(self.first_seq) + self.parts
+
+    def chunks(self, slot: int) -> tuple[int, int]:
+        """First and last chunk of the part in `slot`, which it has."""
+        begins = self.last_seq // CHUNKS_PER_SEGMENT * CHUNKS_PER_SEGMENT + slot * CHUNKS_PER_PART
+        return max(self.first_seq, begins), min(self.last_seq, begins + CHUNKS_PER_PART - 1)
 
     def part_span(self, slot: int) -> tuple[int, int] | None:
         """First and last chunk of the part in `slot`; None where there is none, or chunks are missing."""
-        if self.parts_follow:
-            begins = self.last_seq // CHUNKS_PER_SEGMENT * CHUNKS_PER_SEGMENT + slot * CHUNKS_PER_PART
-            first, last = max(self.first_seq, begins), min(self.last_seq, begins + CHUNKS_PER_PART - 1)
-            return (first, last) if first <= last and 0 <= slot <= self.parts[-1].slot else None
-        found = next((part for part in self.parts if part.slot == slot and not part.gap), None)
-        return (found.first_seq, found.last_seq) if found is not None else None
-
-    def forget_parts(self) -> None:
-        """It is so old that its parts are listed no more. They are nine tenths of its memory, and a broadcast
-        that is recorded is listed from its beginning."""
-        self.full = ""
-        if self.parts and not any(part.gap for part in self.parts):
-            del self.parts[:-1]
-            self.parts_follow = True
+        return self.chunks(slot) if slot >= 0 and self.whole >> slot & 1 else None
 
 
 def seconds_text(samples: int) -> str:
@@ -94,11 +90,11 @@ def date_time(wall_clock: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def part_line(codec: Codec, number: int, part: Part) -> str:
+def part_line(codec: Codec, number: int, slot: int, samples: int, *, gap: bool) -> str:
+    """One part of segment `number`; `gap`: chunks are missing in it."""
     # Every audio part can be decoded on its own (4.4.4.9 INDEPENDENT).
-    available = "GAP=YES" if part.gap else "INDEPENDENT=YES"
-    uri = f"{codec}/{number}.{part.slot}.m4s"
-    return f'#EXT-X-PART:DURATION={seconds_text(part.duration)},URI="{uri}",{available}\n'
+    available = "GAP=YES" if gap else "INDEPENDENT=YES"
+    return f'#EXT-X-PART:DURATION={seconds_text(samples)},URI="{codec}/{number}.{slot}.m4s",{available}\n'
 
 
 def part_target(codec: Codec) -> str:

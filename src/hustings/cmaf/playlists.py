@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import ceil, inf
 
 from hustings.cmaf.listed import (
-    Part,
     Past,
     RenditionReport,
     Segment,
@@ -23,6 +23,7 @@ from hustings.cmaf.listed import (
     seconds_text,
 )
 from hustings.cmaf.multivariant import VERSION
+from hustings.cmaf.old_segments import OldSegments
 from hustings.cmaf.timeline import (
     CHUNKS_PER_PART,
     CHUNKS_PER_SEGMENT,
@@ -45,8 +46,8 @@ SKIP_UNTIL = 6 * TARGET_DURATION
 """Seconds; at least six target durations (4.4.3.8)."""
 _KEEP_PARTS = 3 * TARGET_DURATION * SAMPLE_RATE
 """EXT-X-PART leaves when further than three target durations from the end (6.2.2)."""
-_FORGET_PARTS = 2 * _KEEP_PARTS
-"""Further from the end no text of parts is kept, and which chunks they have follows from their numbers."""
+_OLD = SKIP_UNTIL * SAMPLE_RATE
+"""Further from the end no text of parts is kept, and delta updates skip."""
 _DATE_OVERLAP = 0.5
 """Seconds by which a segment's date may lie before the end of the one before."""
 _GRACE_SEGMENTS = 2
@@ -75,13 +76,12 @@ class MediaTimeline:
         self.version = 0
         """Grows whenever the playlist's text changes: the key to cache it by."""
         self._window: float = max(round(window_seconds * SAMPLE_RATE), 3 * SEGMENT_SAMPLES)
-        self._segments: deque[Segment] = deque()
-        self._plain: deque[str] = deque()
-        self._whole: deque[Segment] = deque()
-        """Those listed that have their parts."""
+        self._old = OldSegments()
+        self._recent: deque[Segment] = deque()
+        """What is listed after the old ones; the last one listed is always here."""
         self._removed: deque[Segment] = deque(maxlen=_GRACE_SEGMENTS)
-        self._by_number: dict[int, Segment] = {}
         self._samples = 0
+        """Of all that are listed."""
         self._open: Segment | None = None
         self._chunks: list[tuple[int, int]] = []
         self._last: tuple[int, int] | None = None
@@ -89,6 +89,8 @@ class MediaTimeline:
         self._next_wall_clock = 0.0
         self._discontinuities = 0
         self._peak = 0.0
+        self._newest_part = (-1, -1)
+        """Its segment and which it is there, from 0."""
 
     # --- feeding ---------------------------------------------------------------------------------
 
@@ -123,11 +125,11 @@ class MediaTimeline:
             # In the same epoch the rest of the segment was missed; a restart means it never was.
             self._close_segment(cut=restarted)
         if self._open is None:
-            unseen = not (self._segments or restarted or segment_start or starts_segment(seq))
+            unseen = not (self._recent or restarted or segment_start or starts_segment(seq))
             if unseen:
                 self._last = (epoch, seq)
                 return False
-            if self._segments:
+            if self._recent:
                 self._fill_gap(number, epoch, media_time)
             self._open = self._begin_segment(number, epoch, seq, wall_clock)
         self._last = (epoch, seq)
@@ -156,13 +158,13 @@ class MediaTimeline:
         Gaps between get EXT-X-GAP (6.2.1). Not for a playlist that somebody has seen: its media sequence
         number becomes a smaller one (6.2.2).
         """
-        first = self._segments[0] if self._segments else self._open
+        first = self._first or self._open
         before = [each for each in past if first is not None and each.number < first.number]
         if first is None or not before:
             return False
-        listed, self._segments = self._segments, deque()
-        whole, self._whole = self._whole, deque()
-        self._plain.clear()
+        listed = [*(self._old.popleft() for _ in range(len(self._old))), *self._recent]
+        first = listed[0] if listed else first
+        self._recent.clear()
         self._samples = 0
         self._window = inf
         for each in before:
@@ -175,27 +177,24 @@ class MediaTimeline:
                 each.wall_clock,
                 duration=each.duration,
             )
-            segment.discontinuity = bool(self._segments) and self._segments[-1].epoch != each.epoch
-            self._list_past(segment)
+            segment.discontinuity = bool(self._recent) and self._recent[-1].epoch != each.epoch
+            self._list_closed(segment)
         self._precede(first)
-        if first.epoch != self._segments[-1].epoch:
+        if first.epoch != self._recent[-1].epoch:
             first.discontinuity = True
-            first.full = "#EXT-X-DISCONTINUITY\n" + first.full
+            first.full = "#EXT-X-DISCONTINUITY\n" + first.full if first.full else ""
             first.plain = "#EXT-X-DISCONTINUITY\n" + first.plain if first.plain else ""
         self._discontinuities = before[0].epoch
         for segment in listed:
-            self._segments.append(segment)
-            self._plain.append(segment.plain)
-            self._samples += segment.duration
-        self._whole = whole
+            self._add(segment)
         return True
 
     def _precede(self, upcoming: Past | Segment) -> None:
         """Stands in for the segments between the last one listed and `upcoming`, as `_fill_gap` does."""
-        last = self._segments[-1] if self._segments else None
+        last = self._recent[-1] if self._recent else None
         count = upcoming.number - last.number - 1 if last is not None else 0
         for index in range(count):
-            before = self._segments[-1]
+            before = self._recent[-1]
             ends = before.wall_clock + before.duration / SAMPLE_RATE
             share = round((upcoming.wall_clock - ends) * SAMPLE_RATE) // (count - index)
             gap = Segment(
@@ -203,15 +202,14 @@ class MediaTimeline:
             )
             gap.duration = min(max(share, 1), SEGMENT_SAMPLES)
             gap.discontinuity = gap.epoch != before.epoch
-            self._list_past(gap)
+            self._list_closed(gap)
 
-    def _list_past(self, segment: Segment) -> None:
+    def _list_closed(self, segment: Segment) -> None:
         segment.full = self._opening(segment)
-        self._by_number[segment.number] = segment
         self._list(segment)
 
     def _begin_segment(self, number: int, epoch: int, seq: int, wall_clock: float) -> Segment:
-        previous = self._segments[-1] if self._segments else None
+        previous = self._recent[-1] if self._recent else None
         slot = (number - epoch) * CHUNKS_PER_SEGMENT
         restarted = previous is not None and previous.epoch != epoch
         # Within an epoch a segment is meant to begin with its slot, even if chunks were missed.
@@ -232,7 +230,6 @@ class MediaTimeline:
         )
         if previous is None:
             self._discontinuities = epoch
-        self._by_number[number] = segment
         segment.full = self._opening(segment)
         return segment
 
@@ -247,20 +244,20 @@ class MediaTimeline:
 
     def _close_parts(self, segment: Segment, *, before: int) -> None:
         """Lists the parts up to slot `before`; those with chunks missing as GAP=YES (6.2.1)."""
-        slot = segment.parts[-1].slot + 1 if segment.parts else part_index(segment.first_seq)
-        base = (segment.number - segment.epoch) * CHUNKS_PER_SEGMENT
-        for index in range(slot, before):
-            start = base + index * CHUNKS_PER_PART
-            first = max(segment.first_seq, start)
-            last = min(segment.last_seq, start + CHUNKS_PER_PART - 1)
+        for slot in range(segment.next_slot, before):
+            first, last = segment.chunks(slot)
             chunks = [duration for seq, duration in self._chunks if first <= seq <= last]
             gap = len(chunks) != last - first + 1
-            whole = chunk_media_time(self.codec, last + 1) - chunk_media_time(self.codec, first)
-            part = Part(index, first, last, whole if gap else sum(chunks), gap)
-            segment.parts.append(part)
-            segment.duration += part.duration
-            segment.full += part_line(self.codec, segment.number, part)
+            duration = chunk_media_time(self.codec, last + 1) - chunk_media_time(self.codec, first)
+            if not gap:
+                duration = sum(chunks)
+                segment.whole |= 1 << slot
+            segment.parts += 1
+            segment.duration += duration
+            segment.full += part_line(self.codec, segment.number, slot, duration, gap=gap)
+            self._newest_part = segment.number, segment.parts - 1
             self.version += 1
+        base = (segment.number - segment.epoch) * CHUNKS_PER_SEGMENT
         self._chunks = [chunk for chunk in self._chunks if chunk[0] >= base + before * CHUNKS_PER_PART]
 
     def _close_segment(self, *, cut: bool) -> None:
@@ -275,7 +272,7 @@ class MediaTimeline:
             self._next_media_time += rest
             self._next_wall_clock += rest / SAMPLE_RATE
         self._close_parts(segment, before=part_index(segment.last_seq) + 1)
-        segment.gap = all(part.gap for part in segment.parts)
+        segment.gap = not segment.whole
         self._list(segment)
         if segment.duration:
             self._peak = max(self._peak, segment.size * 8 * SAMPLE_RATE / segment.duration)
@@ -287,7 +284,7 @@ class MediaTimeline:
         what a crash cuts off a segment and its successor may be more. An epoch of which nothing is
         left has its EXT-X-DISCONTINUITY here, so that the numbers are the same in every rendition.
         """
-        last = self._segments[-1]
+        last = self._recent[-1]
         count = number - last.number - 1
         if count <= 0:
             return
@@ -299,11 +296,9 @@ class MediaTimeline:
             share = missing * (index + 1) // count - missing * index // count
             in_epoch = max(last.epoch, epoch - count + index)
             segment = Segment(last.number + 1 + index, in_epoch, -1, -1, wall_clock, gap=True)
-            segment.discontinuity = in_epoch != self._segments[-1].epoch
+            segment.discontinuity = in_epoch != self._recent[-1].epoch
             segment.duration = min(share, SEGMENT_SAMPLES)
-            segment.full = self._opening(segment)
-            self._by_number[segment.number] = segment
-            self._list(segment)
+            self._list_closed(segment)
             wall_clock += share / SAMPLE_RATE
 
     def _list(self, segment: Segment) -> None:
@@ -311,15 +306,16 @@ class MediaTimeline:
         closing = f"{gap}#EXTINF:{seconds_text(segment.duration)},\n{self.codec}/{segment.number}.m4s\n"
         segment.full += closing
         segment.plain = self._opening(segment) + closing
-        self._segments.append(segment)
-        self._plain.append(segment.plain)
-        self._samples += segment.duration
+        self._add(segment)
         self.version += 1
-        self._whole.append(segment)
-        while sum(each.duration for each in self._whole) - self._whole[0].duration > _FORGET_PARTS:
-            self._whole.popleft().forget_parts()
-        while self._samples - self._segments[0].duration >= self._window:
+        while self._first is not None and self._samples - self._first.duration >= self._window:
             self._remove_first()
+
+    def _add(self, segment: Segment) -> None:
+        self._recent.append(segment)
+        self._samples += segment.duration
+        while sum(each.duration for each in self._recent) - self._recent[0].duration > _OLD:
+            self._old.append(self._recent.popleft())
 
     def _opening(self, segment: Segment) -> str:
         # These apply to the parts too, so they stand before them (4.4.4.9).
@@ -327,33 +323,40 @@ class MediaTimeline:
         return f"{discontinuity}#EXT-X-PROGRAM-DATE-TIME:{date_time(segment.wall_clock)}\n"
 
     def _remove_first(self) -> None:
-        if len(self._removed) == _GRACE_SEGMENTS:
-            self._by_number.pop(self._removed[0].number, None)
-        removed = self._segments.popleft()
-        self._plain.popleft()
+        removed = (self._old or self._recent).popleft()
         self._samples -= removed.duration
         self._removed.append(removed)
         # The tag left with its segment: count it instead, so that numbers stay the same (6.2.2).
         self._discontinuities += removed.discontinuity
+
+    @property
+    def _first(self) -> Segment | None:
+        return self._old[0] if self._old else self._recent[0] if self._recent else None
+
+    def _find(self, number: int) -> Segment | None:
+        if self._old and 0 <= number - self._old.first < len(self._old):
+            return self._old[number - self._old.first]
+        begun = [self._open] if self._open is not None else []
+        segments = (*begun, *reversed(self._recent), *self._removed)
+        return next((each for each in segments if each.number == number), None)
 
     # --- asking ----------------------------------------------------------------------------------
 
     @property
     def media_sequence(self) -> int:
         """Media sequence number of the first listed segment (or the one begun, or 0)."""
-        if self._segments:
-            return self._segments[0].number
-        return self._open.number if self._open is not None else 0
+        first = self._first or self._open
+        return first.number if first is not None else 0
 
     @property
     def last_msn(self) -> int:
         """Media sequence number of the last complete segment listed; one less than the first if none."""
-        return self._segments[-1].number if self._segments else self.media_sequence - 1
+        return self._recent[-1].number if self._recent else self.media_sequence - 1
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is listed yet: no segment and no part."""
-        return not self._segments and (self._open is None or not self._open.parts)
+        return not self._recent and (self._open is None or not self._open.parts)
 
     @property
     def hint(self) -> tuple[int, int] | None:
@@ -363,9 +366,7 @@ class MediaTimeline:
         if self._open is None:
             epoch, seq = self._last
             return segment_number(seq + 1, epoch), part_index(seq + 1)
-        if not self._open.parts:
-            return self._open.number, part_index(self._open.first_seq)
-        return self._open.number, self._open.parts[-1].slot + 1
+        return self._open.number, self._open.next_slot
 
     @property
     def peak_bitrate(self) -> int:
@@ -375,43 +376,38 @@ class MediaTimeline:
     @property
     def first_kept_seq(self) -> int:
         """Chunks older than this may be dropped: their segments have left long enough ago (6.2.2)."""
-        for segment in (*self._removed, *self._segments):
-            if segment.first_seq >= 0:
-                return segment.first_seq
-        return self._open.first_seq if self._open is not None else 0
+        kept = chain(self._removed, self._old, self._recent, [self._open] if self._open is not None else [])
+        return next((segment.first_seq for segment in kept if segment.first_seq >= 0), 0)
 
     def segment_chunks(self, number: int) -> tuple[int, int, int] | None:
         """(epoch, first seq, last seq) of a complete segment that can be fetched; None: not found.
 
         Some chunks in between may have been missed.
         """
-        segment = self._by_number.get(number)
+        segment = self._find(number)
         if segment is None or segment is self._open or segment.gap:
             return None
         return segment.epoch, segment.first_seq, segment.last_seq
 
     def part_chunks(self, number: int, part: int) -> tuple[int, int, int] | None:
         """(epoch, first seq, last seq) of a listed part by the numbers in its URI; None: not found."""
-        segment = self._by_number.get(number)
+        segment = self._find(number)
         span = segment.part_span(part) if segment is not None else None
         return (segment.epoch, *span) if segment is not None and span is not None else None
 
     def when(self, number: int) -> tuple[float, float] | None:
         """Unix seconds from when to when segment `number` was said, as far as it goes; None: not listed."""
-        segment = self._by_number.get(number)
+        segment = self._find(number)
         if segment is None:
             return None
         return segment.wall_clock, segment.wall_clock + segment.duration / SAMPLE_RATE
 
     def report(self) -> RenditionReport:
         """How far this playlist is, for the other renditions' playlists; -1, -1 before the first part."""
-        segments = [self._open] if self._open is not None else []
-        for segment in (*segments, *reversed(self._segments)):
-            # Segments that are missing as a whole have no parts: the last part counts (4.4.5.4).
-            if segment.parts:
-                last = segment.parts[-1].slot - part_index(segment.first_seq)
-                return RenditionReport(self.codec, segment.number, last)
-        return RenditionReport(self.codec, -1, -1)
+        # Segments that are missing as a whole have no parts: the last part counts (4.4.5.4).
+        if self._newest_part[0] < self.media_sequence:
+            return RenditionReport(self.codec, -1, -1)
+        return RenditionReport(self.codec, *self._newest_part)
 
     def has(self, msn: int, part: int | None = None) -> bool:
         """Whether a request with _HLS_msn (and _HLS_part) can be answered now (6.2.5.2).
@@ -422,10 +418,10 @@ class MediaTimeline:
             return True
         if msn < self.last_msn or (part is None and msn == self.last_msn):
             return True
-        begun = len(self._open.parts) if self._open is not None else 0
+        begun = self._open.parts if self._open is not None else 0
         if msn == self.last_msn:
             # A part index past the last one means part 0 of the next segment (6.2.5.2).
-            return (part or 0) < len(self._segments[-1].parts) or begun > 0
+            return (part or 0) < self._recent[-1].parts or begun > 0
         return part is not None and msn == self.last_msn + 1 and part < begun
 
     def too_far(self, msn: int, part: int | None = None) -> bool:
@@ -436,7 +432,7 @@ class MediaTimeline:
             return True
         if part is None or msn <= self.last_msn:
             return False
-        begun = len(self._open.parts) if self._open is not None and msn == self._open.number else 0
+        begun = self._open.parts if self._open is not None and msn == self._open.number else 0
         return part >= begun + advance_part_limit(self.codec)
 
     # --- text ------------------------------------------------------------------------------------
@@ -447,14 +443,11 @@ class MediaTimeline:
         `reports`: of the other renditions. Constant for one `version` (and one set of reports): render
         once, send to everybody.
         """
-        recent, tail = self._recent()
         skipped = self._skippable() if skip and not self.ended else 0
-        lines = [
-            self._header(),
-            f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n" if skipped else "",
-            *list(self._plain)[skipped : len(self._plain) - recent],
-            *tail,
-        ]
+        head = self._header() + (f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n" if skipped else "")
+        # A delta update skips all that is old, at least.
+        old = b"" if skipped else self._old.text
+        lines = self._recent_text()[max(skipped - len(self._old), 0) :]
         if self._open is not None and self._open.parts:
             lines.append(self._open.full)
         hint = self.hint
@@ -464,7 +457,7 @@ class MediaTimeline:
         lines += [report.line() for report in reports if report.last_part >= 0]
         if self.ended:
             lines.append("#EXT-X-ENDLIST\n")
-        return "".join(lines).encode()
+        return b"".join((head.encode(), old, "".join(lines).encode()))
 
     def _header(self) -> str:
         return (
@@ -476,24 +469,22 @@ class MediaTimeline:
             f'#EXT-X-MAP:URI="{self.codec}/init.mp4"\n'
         )
 
-    def _recent(self) -> tuple[int, list[str]]:
-        """How many of the last segments still show their parts, and their text."""
+    def _recent_text(self) -> list[str]:
+        """Of each recent segment; the last ones still show their parts."""
         texts: list[str] = []
         after = self._open.duration if self._open is not None else 0
-        for segment in reversed(self._segments):
-            if after >= _KEEP_PARTS:
-                break
-            texts.append(segment.full or segment.plain)
+        for segment in reversed(self._recent):
+            texts.append(segment.full if after < _KEEP_PARTS else segment.plain)
             after += segment.duration
-        return len(texts), texts[::-1]
+        return texts[::-1]
 
     def _skippable(self) -> int:
         """How many segments end further than the skip boundary from the end of the playlist."""
         after = self._open.duration if self._open is not None else 0
         kept = 0
-        for segment in reversed(self._segments):
-            if after > SKIP_UNTIL * SAMPLE_RATE:
+        for segment in reversed(self._recent):
+            if after > _OLD:
                 break
             after += segment.duration
             kept += 1
-        return len(self._segments) - kept
+        return len(self._old) + len(self._recent) - kept
