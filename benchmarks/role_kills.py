@@ -191,10 +191,10 @@ class Crowd:
 
     async def _run(self) -> None:
         text = (self._server.data / "run" / "bus.conf").read_text()
-        port, password = re.search(r":(\d+)\"", text), re.search(r'password: "(.+?)"', text)
+        port, password = re.search(r":(\d+)\"", text), re.search(r'supervisor, password: "(.+?)"', text)
         assert port
         assert password
-        bus = await Bus.connect(f"nats://hustings:{password[1]}@127.0.0.1:{port[1]}", "kills")
+        bus = await Bus.connect(f"nats://supervisor:{password[1]}@127.0.0.1:{port[1]}", "kills")
         bus.on_reconnect(lambda: self.connected.append(time.monotonic()))
         await bus.subscribe(subjects.ROLE_READY, RoleReady, self._is_ready)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)

@@ -157,6 +157,8 @@ def serve(
         raise
     code = server.stop()
     assert code == 0, f"serve ended with {code}:\n{_tail(server.log)}"
+    forbidden = [line for line in server.log.read_text(errors="replace").splitlines() if "bus rights" in line]
+    assert not forbidden, f"a role did what it has no right to on the bus: {forbidden[:3]}"
 
 
 def start(

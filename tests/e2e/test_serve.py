@@ -18,6 +18,7 @@ import httpx
 import pytest
 from harness import HUSTINGS, Server, serve, start
 
+from hustings.bus.rights import RIGHTS
 from hustings.errors import HustingsError
 from hustings.supervisor.folder import read_addresses
 
@@ -106,12 +107,23 @@ def test_nothing_in_the_data_folder_is_for_others(server: Server) -> None:
 
 
 def test_no_credential_on_any_command_line(server: Server) -> None:
-    found = re.search(r'password: "(.+?)"', (server.data / "run" / "bus.conf").read_text())
-    assert found
+    secrets = re.findall(r'password: "(.+?)"', (server.data / "run" / "bus.conf").read_text())
+    assert len(set(secrets)) == len(RIGHTS)
     for pid in {server.process.pid, *_family(server)}:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-        assert found[1] not in line
+        assert not [secret for secret in secrets if secret in line]
         assert server.token not in line
+
+
+def test_each_role_has_its_own_way_to_the_bus(server: Server) -> None:
+    for role in ("stage", "studio", "edge", "scribe"):
+        for pid in server.pids(role):
+            told = dict(
+                line.split("=", 1)
+                for line in Path(f"/proc/{pid}/environ").read_text().split("\0")
+                if line.startswith("HUSTINGS_BUS")
+            )
+            assert told["HUSTINGS_BUS"].startswith(f"nats://{role}:")
 
 
 def test_the_bus_refuses_who_has_no_credential(server: Server) -> None:

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hustings.bus.rights import RIGHTS
 from hustings.config import Settings
 from hustings.errors import HustingsError
 from hustings.supervisor.backoff import Backoff
@@ -109,11 +110,12 @@ def test_unreadable_addresses_are_an_error_in_words(tmp_path: Path) -> None:
 def test_the_bus_credential_is_in_a_private_file_and_on_no_command_line(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     server = NatsServer(folder)
-    password = server.url.split(":")[2].partition("@")[0]
+    passwords = {server.url(role).split(":")[2].partition("@")[0] for role in RIGHTS}
+    assert len(passwords) == len(RIGHTS), "each role has one of its own"
     config = tmp_path / "run" / "bus.conf"
-    assert password in config.read_text()
+    assert all(password in config.read_text() for password in passwords)
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    assert password not in " ".join(server.command)
+    assert not [password for password in passwords if password in " ".join(server.command)]
     server.forget()
     assert not config.exists()
     folder.close()
@@ -128,19 +130,22 @@ def _doors() -> dict[str, Door]:
 
 def test_children_are_told_everything_but_the_operators_token(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(data=Path("data"), voices=7, levelling=False, token="operator")
-    environment = child_environment(settings, _doors(), "nats://u:p@127.0.0.1:4")
+    environment = child_environment(settings, _doors())
     assert "HUSTINGS_TOKEN" not in environment
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     child = Settings()
     assert child.data.is_absolute()
-    assert (child.voices, child.levelling, child.bus) == (7, False, "nats://u:p@127.0.0.1:4")
+    assert (child.voices, child.levelling) == (7, False)
     assert child.audience_url == child.studio_url.replace("8001", "8000") == "http://127.0.0.1:8000"
 
 
 def test_every_setting_reaches_the_children() -> None:
-    told = child_environment(Settings(), _doors(), "nats://127.0.0.1:4")
-    assert {name.removeprefix("HUSTINGS_").lower() for name in told} == set(Settings.model_fields) - {"token"}
+    told = child_environment(Settings(), _doors())
+    assert {name.removeprefix("HUSTINGS_").lower() for name in told} == set(Settings.model_fields) - {
+        "token",
+        "bus",  # to each role apart: see test_each_role_has_its_own_way_to_the_bus
+    }
 
 
 @pytest.mark.parametrize(

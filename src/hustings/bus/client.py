@@ -19,10 +19,12 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.protocol.parser import PERMISSIONS_ERR
 from prometheus_client import Counter
 
 from hustings.bus import subjects
 from hustings.bus.messages import UNDECODABLE, Message, Refusal, encode
+from hustings.bus.rights import inbox
 from hustings.errors import Refused, Unavailable
 
 log = structlog.get_logger()
@@ -38,6 +40,9 @@ RECONNECT_WAIT = 0.25
 
 _undecodable = Counter("hustings_bus_undecodable_total", "Bus messages that did not decode.", ["subject"])
 _dropped = Counter("hustings_bus_dropped_total", "Bus messages dropped because a queue was full.")
+_forbidden = Counter(
+    "hustings_bus_forbidden_total", "Bus messages and subscriptions for which the role has no right."
+)
 _reconnects = Counter("hustings_bus_reconnects_total", "Reconnections to the bus.")
 
 type Handler[M] = Callable[[M], None] | Callable[[M], Awaitable[None]]
@@ -57,7 +62,8 @@ class Bus:
 
     @classmethod
     async def connect(cls, url: str, name: str, patience: float = 10.0) -> Bus:
-        """Connects to `url` (nats://user:password@host:port); `name` shows in the server's log.
+        """Connects to `url` (nats://user:password@host:port) as the role `name`, which shows in the
+        server's log and in the subjects of answers (`rights.inbox`).
 
         Tries for `patience` seconds (a bus that is just starting), then raises Unavailable.
         """
@@ -67,6 +73,7 @@ class Bus:
                 await bus._nats.connect(
                     url,
                     name=name,
+                    inbox_prefix=inbox(name),
                     connect_timeout=2,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # annotated as int
@@ -199,6 +206,10 @@ class Bus:
             return
         if isinstance(error, nats.errors.SlowConsumerError):
             _dropped.inc()
+        elif PERMISSIONS_ERR in str(error):
+            _forbidden.inc()
+            log.error("bus rights", error=str(error))
+            return
         log.warning("bus error", error=type(error).__name__)
 
     async def _disconnected(self) -> None:

@@ -18,6 +18,7 @@ from hustings.bus import subjects
 from hustings.bus.client import Bus
 from hustings.bus.health_messages import NodeEventKind
 from hustings.bus.messages import RoleMetrics, RoleReady
+from hustings.bus.rights import kind_of
 from hustings.clock import Clock, SystemClock
 from hustings.config import Settings
 from hustings.counted_apart import read_bots
@@ -94,7 +95,6 @@ class Supervisor:
             raise
         self._logs = LogWriter(json_lines=settings.log_json)
         configure_logging("server", json_lines=settings.log_json, stream=self._logs)
-        self._bus_url = self._nats.url if self._nats else settings.bus
         self._all_open = asyncio.Event()
         self._spares: dict[str, Spares] = {}
         self._settings = settings = with_links(settings, self.doors, certificate)
@@ -150,8 +150,11 @@ class Supervisor:
         if not self._stop.is_set():
             self._health.happened(kind, name)
 
+    def _bus_url(self, role: str) -> str:
+        return self._nats.url(role) if self._nats else self._settings.bus
+
     def _make_children(self, settings: Settings, command: Callable[..., list[str]]) -> dict[str, Child]:
-        environment = child_environment(settings, self.doors, self._bus_url)
+        general = child_environment(settings, self.doors)
         edges = settings.edges or max(1, len(os.sched_getaffinity(0)) - 1)
         commands = {
             "stage": command("stage"),
@@ -160,10 +163,13 @@ class Supervisor:
         }
         # The store's keys are for who reads recordings, the gate's for who opens it.
         keyless = dict.fromkeys((*KEYS, GATE_KEY), "")
-        keyed = environment | {GATE_KEY: settings.gate_key or kept_secret(settings.data, "gate-key")}
-        told = {"stage": environment | keyless, "studio": keyed, "edge": keyed}
+        keyed = {GATE_KEY: settings.gate_key or kept_secret(settings.data, "gate-key")}
+        own = {"stage": keyless, "studio": keyed, "edge": keyed, "scribe": {}, "certificates": {}}
+        told = {role: general | {"HUSTINGS_BUS": self._bus_url(role)} | more for role, more in own.items()}
         if settings.spares and command is role_command:
-            self._spares = {kind: Spares(command("spare", kind), told[kind]) for kind in told}
+            self._spares = {
+                kind: Spares(command("spare", kind), told[kind]) for kind in ("stage", "studio", "edge")
+            }
         children = {
             name: Child(
                 *(name, argv, told[kind_of(name)], self._logs, self._clock),
@@ -176,7 +182,7 @@ class Supervisor:
         }
         # Nobody waits for the scribe: it starts when all doors are open, and may fail by itself.
         children["scribe"] = Child(
-            *("scribe", command("scribe"), environment, self._logs, self._clock),
+            *("scribe", command("scribe"), told["scribe"], self._logs, self._clock),
             after=self._all_open,
             needed=False,
             begun=self._placed,
@@ -184,7 +190,7 @@ class Supervisor:
         )
         if settings.domain:
             children["certificates"] = Child(
-                *("certificates", command("certificates"), environment, self._logs, self._clock),
+                *("certificates", command("certificates"), told["certificates"], self._logs, self._clock),
                 needed=False,
                 tell=self._tell,
             )
@@ -256,7 +262,7 @@ class Supervisor:
 
     async def _connect(self, running: Mapping[str, asyncio.Task[None]]) -> Bus | None:
         """The supervisor's own connection; None when asked to stop before it came about."""
-        connecting = asyncio.create_task(Bus.connect(self._bus_url, "supervisor"))
+        connecting = asyncio.create_task(Bus.connect(self._bus_url("supervisor"), "supervisor"))
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({connecting, stopped, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -415,11 +421,6 @@ class Supervisor:
             await asyncio.sleep(1.0)
 
 
-def kind_of(name: str) -> str:
-    """ "edge" of edge-3."""
-    return name.partition("-")[0]
-
-
 def _raise_failures(running: Mapping[str, asyncio.Task[None]]) -> None:
     for name, task in running.items():
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -435,11 +436,12 @@ def shown(door: Door) -> str:
     return f"{door.local_url}/metrics" if door.name == "metrics" else door.local_url
 
 
-def child_environment(settings: Settings, doors: Mapping[str, Door], bus_url: str) -> dict[str, str]:
-    """Every setting as HUSTINGS_..., with the ports as they are and the bus's address."""
+def child_environment(settings: Settings, doors: Mapping[str, Door]) -> dict[str, str]:
+    """Every setting as HUSTINGS_..., with the ports as they are. The bus is not among them: each role has a
+    way of its own there."""
     values = settings.model_dump(mode="json")
     values["data"] = str(settings.data.absolute())
-    values["bus"] = bus_url
+    values.pop("bus")
     for name, door in doors.items():
         values[f"{name}_door"] = door.address
     for name in ("tls_cert", "tls_key"):

@@ -1,4 +1,4 @@
-"""The embedded bus: nats-server from its wheel, on loopback, behind a generated credential."""
+"""The embedded bus: nats-server from its wheel, on loopback, with a generated credential for each role."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sysconfig
 from pathlib import Path
 
 from hustings.bus.client import MAX_PAYLOAD
+from hustings.bus.rights import RIGHTS, users
 from hustings.errors import HustingsError
 from hustings.ids import new_secret
 from hustings.supervisor.doors import free_port
 from hustings.supervisor.folder import DataFolder
 
-USER = "hustings"
 _PID = re.compile(r"^\[\d+\] ")
 
 _CONFIG = """\
 listen: "127.0.0.1:{port}"
 server_name: "hustings"
-authorization {{ user: "{user}", password: "{password}" }}
+{users}
 max_payload: {max_payload}
 # A role that reads too slowly loses its connection instead of costing memory without bound.
 max_pending: 33554432
@@ -35,24 +35,29 @@ logtime: false
 
 
 class NatsServer:
-    """One bus's address and credential, the same over restarts. The credential is in a private file
-    and in the children's environment, on no command line."""
+    """One bus's address and credentials, the same over restarts. They are in a private file, and each in the
+    environment of its role, on no command line."""
 
     def __init__(self, folder: DataFolder) -> None:
         self._program = find_program()
-        port, password = free_port(), new_secret()
-        self.url = f"nats://{USER}:{password}@127.0.0.1:{port}"
+        self._port = free_port()
+        self._passwords = {role: new_secret() for role in RIGHTS}
+        quoted = {role: f'"{password}"' for role, password in self._passwords.items()}
         self._config = folder.private_file(
             "bus.conf",
-            _CONFIG.format(port=port, user=USER, password=password, max_payload=MAX_PAYLOAD),
+            _CONFIG.format(port=self._port, users=users(quoted), max_payload=MAX_PAYLOAD),
         )
+
+    def url(self, role: str) -> str:
+        """The bus for `role` (RIGHTS): nats://user:password@host:port."""
+        return f"nats://{role}:{self._passwords[role]}@127.0.0.1:{self._port}"
 
     @property
     def command(self) -> list[str]:
         return [str(self._program), "-c", str(self._config)]
 
     def forget(self) -> None:
-        """Removes the file with the credential."""
+        """Removes the file with the credentials."""
         self._config.unlink(missing_ok=True)
 
 
