@@ -40,6 +40,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, telling: socket.socket) -> 
         yield server
 
 
+def test_a_reload_by_systemd_ends_nothing(server: Server) -> None:
+    before = {role: server.pids(role) for role in ("stage", "studio", "edge")}
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: "nothing to load again" in server.log.read_text() or None)
+    assert {role: server.pids(role) for role in before} == before
+    assert ready(server).status_code == 200
+
+
 def ready(server: Server, role: str = "") -> httpx.Response:
     door = server.metrics_url.removesuffix("/metrics")
     return httpx.get(f"{door}/readyz{'/' + role if role else ''}", trust_env=False, timeout=30)

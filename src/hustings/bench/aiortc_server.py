@@ -1,7 +1,7 @@
 """The peer of `hustings bench stage`: rooms on aiortc, as one builds them with its tracks.
 
 Every peer's sound is decoded (by aiortc), each gets the sum of the others, encoded for it alone (by aiortc).
-By TCP, a JSON line {"room", "sdp"} for each offer, a line {"sdp"} for its answer.
+Offers come by the lines of offer_lines.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fractions
-import json
 import sys
 import time
 from collections import deque
@@ -19,6 +18,8 @@ import aioice.ice
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
+
+from hustings.bench.offer_lines import take_offers
 
 SAMPLES, RATE = 960, 48_000
 HELD = 5
@@ -98,21 +99,12 @@ class House:
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One who connects."""
-        while line := await reader.readline():
-            asked = json.loads(line)
-            answer = await self.answer(asked["room"], asked["sdp"])
-            writer.write(json.dumps({"sdp": answer}).encode() + b"\n")
-        writer.close()
-
 
 async def main(port: int) -> None:
     """Until ended."""
     # All of this stays on this machine; aioice would leave out just the address that is for that.
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
-    server = await asyncio.start_server(House().serve, "127.0.0.1", port, limit=2**20)
-    async with server:
+    async with await take_offers(House().answer, port) as server:
         await server.serve_forever()
 
 

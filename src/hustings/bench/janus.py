@@ -28,6 +28,7 @@ import httpx
 from hustings.bench import machine, peers
 from hustings.bench.generator import generator, spent
 from hustings.bench.house import free_port
+from hustings.bench.offer_lines import take_offers
 from hustings.bench.server import ended
 from hustings.errors import Unavailable
 
@@ -144,14 +145,6 @@ class Janus:
             raise Unavailable(f"Janus refused: {answer['error']['reason']}")
         return answer
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The load generator's lines, as aiortc_server takes them: {"room", "sdp"}, answered by {"sdp"}."""
-        while line := await reader.readline():
-            asked = json.loads(line)
-            answer = await self.answer(asked["room"], asked["sdp"])
-            writer.write(json.dumps({"sdp": answer}).encode() + b"\n")
-        writer.close()
-
 
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[tuple[Janus, int]]:
@@ -171,8 +164,7 @@ async def running() -> AsyncIterator[tuple[Janus, int]]:
         try:
             await peers.listens(port, process, "janus")
             janus = Janus(process.pid, port)
-            server = await asyncio.start_server(janus.serve, "127.0.0.1", 0, limit=2**20)
-            async with server:
+            async with await take_offers(janus.answer) as server:
                 yield janus, server.sockets[0].getsockname()[1]
             await janus.close()
         finally:

@@ -25,7 +25,7 @@ from hustings.counted_apart import read_bots
 from hustings.countries import read_countries
 from hustings.errors import HustingsError
 from hustings.log import configure_logging
-from hustings.notify import notify, status
+from hustings.notify import NOTIFY_SOCKET, notify, status
 from hustings.sockets import audience_socket, studio_socket
 from hustings.store.tokens import kept_secret
 from hustings.studio.trusted_time import since_boot
@@ -225,6 +225,9 @@ class Supervisor:
 
     def reload(self) -> None:
         """Both doors look at their certificate now; beside a domain, what failed is tried again."""
+        if self._settings.certificate_files is None:
+            log.info("nothing to load again: there is no certificate")
+            return
         log.info("looking at certificates")
         for name, child in self._children.items():
             if name.partition("-")[0] in ("edge", "studio", "certificates") and child.ready.is_set():
@@ -456,8 +459,9 @@ def child_environment(settings: Settings, doors: Mapping[str, Door]) -> dict[str
 
 
 def serve(settings: Settings, say: Say) -> None:
-    """Runs a node in the foreground until SIGTERM or SIGINT; then returns. SIGHUP ends it, too, but with
-    TLS and away from a terminal it has the certificate looked at. SIGUSR2 restarts all roles one by one.
+    """Runs a node in the foreground until SIGTERM or SIGINT; then returns. SIGHUP ends it, too, but under
+    systemd, and with TLS away from a terminal, it has the certificate looked at. SIGUSR2 restarts all roles
+    one by one.
 
     `say` gets one line per door that is ready. Raises HustingsError when it cannot start.
     """
@@ -469,8 +473,9 @@ async def _serve(settings: Settings, say: Say) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
-    # At a terminal SIGHUP says that it was closed; under nohup it is ignored, and stays so.
-    reloads = settings.certificate_files is not None and not os.isatty(0)
+    # At a terminal SIGHUP says that it was closed; under nohup it is ignored, and stays so. `systemctl
+    # reload` must never end a broadcast, whether there is something to load or not.
+    reloads = NOTIFY_SOCKET in os.environ or (settings.certificate_files is not None and not os.isatty(0))
     if reloads or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, supervisor.reload if reloads else supervisor.stop)
     loop.add_signal_handler(signal.SIGUSR2, supervisor.restart)
