@@ -1,12 +1,12 @@
 """The unit of docs/examples on a real Debian with systemd and cgroups: `python benchmarks/on_systemd.py`.
 
 Makes a small Debian (mmdebstrap) with this tree's code in it, boots it (QEMU with KVM, two processors, 2 GB,
-no network at all) and has it run systemd_guest.py: the unit as it is, with an evening under its walls;
-stage and supervisor killed, the supervisor stopped until the watchdog bites; then `Delegate=cpu memory`:
-each role in its group, weights by two loops that want the same processor, memory.max by something that
-grows for ever. Prints a line for each thing that was looked at; exit code 1 if one of them is not so.
+no network at all) and has it run systemd_guest.py: the unit as it is, with an evening under its walls; then
+`Delegate=cpu memory`: each role in its group, weights by two loops that want the same processor, memory.max
+by something that grows for ever; stage and supervisor killed, the supervisor stopped until the watchdog
+bites. Prints a line for each thing that was looked at; exit code 1 if one of them is not so.
 
-Takes some ten minutes. As root, with /dev/kvm and Debian's qemu-system-x86, mmdebstrap and e2fsprogs.
+As root, with /dev/kvm and Debian's qemu-system-x86, mmdebstrap and e2fsprogs.
 `--emulated` does without KVM, ten times slower: nothing is on air then.
 """
 
