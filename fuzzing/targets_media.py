@@ -21,7 +21,7 @@ from hustings.clients import hls_playlist, push_reader
 from hustings.cmaf.ogg import OggOpusWriter
 from hustings.errors import Corrupt, HustingsError, Refused
 from hustings.stage.engine import BroadcastEngine
-from hustings.stage.webrtc import rtp, sdp
+from hustings.stage.webrtc import rtp, sdp, stun
 
 OFFER = """v=0
 o=- 1 1 IN IP4 127.0.0.1
@@ -51,7 +51,7 @@ a=end-of-candidates
 class Rtp(Target):
     """The parser: only Corrupt leaves it, and a payload is part of its packet."""
 
-    name, share = "rtp", 2600
+    name, share = "rtp", 2400
 
     def seeds(self) -> list[bytes]:
         chance = random.Random(1)
@@ -66,6 +66,29 @@ class Rtp(Target):
                 continue
             assert packet.payload in data
             assert packet.level is None or 0 <= packet.level <= 127
+
+
+class Stun(Target):
+    """Connectivity checks: what is read can be signed anew, and then holds what was put in."""
+
+    name, share = "stun", 200
+    _password = "0123456789abcdef0123456789abcdef"
+
+    def seeds(self) -> list[bytes]:
+        name, role = b"\0\x06\0\x09evtj:h6vY\0\0\0", b"\x80\x2a\0\x08" + bytes(8)
+        rest = b"\0\x25\0\0" + b"\0\x24\0\x04\x6e\x7e\x1f\xff" + b"\0\x08\0\x14" + bytes(20)
+        orders = (name + role + rest, role + name + rest)
+        return [b"\0\x01" + len(each).to_bytes(2) + b"\x21\x12\xa4\x42" + bytes(12) + each for each in orders]
+
+    def check(self, data: bytes) -> None:
+        found = stun.read_check(data)
+        if found is None:
+            return
+        assert not found.signed_with(self._password)
+        again = stun.read_check(found.with_tie_breaker(7, self._password))
+        assert again is not None
+        assert (again.ufrag, again.tie_breaker) == (found.ufrag, 7)
+        assert again.signed_with(self._password)
 
 
 class Stage(Target):
@@ -384,4 +407,4 @@ class Archive(Target):
                 track_file.read_track(path)
 
 
-TARGETS: tuple[type[Target], ...] = (Rtp, Stage, Receiver, Sdp, Cmaf, Push, Playlist, Bus, Archive)
+TARGETS: tuple[type[Target], ...] = (Rtp, Stun, Stage, Receiver, Sdp, Cmaf, Push, Playlist, Bus, Archive)

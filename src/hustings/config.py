@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     turn_secret: str = Field(
         default="", repr=False, description="Secret shared with them (coturn: static-auth-secret)."
     )
+    relay_door: str = Field(
+        default="",
+        description="UDP HOST:PORT for browsers behind relays over TCP or TLS (stage); empty: the port after "
+        "the media door's, where such a relay is named.",
+    )
     audience_url: str = Field(default="", description="Public address of the audience door, for links.")
     studio_url: str = Field(default="", description="Public address of the studio door, for links.")
     domain: str = Field(

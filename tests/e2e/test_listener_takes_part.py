@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -220,9 +221,28 @@ def test_who_comes_back_to_a_hand_that_is_gone_is_told(listener: Callable[[], Pa
     address = page.url
     page.goto("about:blank")
     host(live.server, f"/requests/{request}/lower", {})
-    until(lambda: not live.state()["hands"]["queue"], 10)
+    # The page itself, too: one that still has the hand would see it go, and say that it was taken down.
+    until(lambda: request not in httpx.get(address, trust_env=False, timeout=30).text, 60)
     page.goto(address)
-    says(page, "#tell", "was given back meanwhile")
+    says(page, "#tell", "was given back meanwhile", within=60)
+    assert page.get_attribute("#hand", "aria-pressed") == "false"
+
+
+def test_an_answer_older_than_the_page_puts_no_hand_up_again(
+    listener: Callable[[], Page], live: Room
+) -> None:
+    """Two edges, or a cache between, may answer in another order than they were told."""
+    page = listener()
+    request = raise_hand(page, "Ben Cole")
+    until(lambda: request in live.state()["hands"]["queue"], 60)
+    old = json.dumps(live.state())
+    address = page.url
+    page.goto("about:blank")
+    host(live.server, f"/requests/{request}/lower", {})
+    until(lambda: request not in httpx.get(address, trust_env=False, timeout=30).text, 60)
+    page.route("**/state.json", lambda route: route.fulfill(body=old, content_type="application/json"))
+    page.goto(address)
+    says(page, "#tell", "was given back meanwhile", within=60)
     assert page.get_attribute("#hand", "aria-pressed") == "false"
 
 

@@ -113,7 +113,9 @@ def test_a_page_speaks_by_way_of_a_relay_only(
     go_on_stage(page, room.links["Ada Byron"].replace("#", "?relay=only#"))
     desk_is(page, "heard", within=60)
     until(lambda: connected(room), 60)
-    assert until(lambda: page.evaluate(PAIR), 30) == [["relay", way]]
+    [[kind, protocol]] = until(lambda: page.evaluate(PAIR), 30)
+    # By the relay door the stage sees the path's own address, not the relay's: learnt from it, "prflx".
+    assert (kind, protocol) in {("relay", way), ("prflx", way)}
     assert found == []
     context.close()
 
@@ -142,13 +144,14 @@ def test_the_doctor_asks_each_relay_for_an_allocation(relay: Coturn) -> None:
         ("ok", f"{relay.udp} relays"),
         ("ok", f"{relay.tcp} relays"),
         ("ok", f"stun:127.0.0.1:{relay.port} answers"),
+        ("ok", "from those over TCP and TLS some browsers need UDP port 8003: open it to them"),
     ]
     [(level, what)] = said(relay.udp, "another secret")
     assert (level, what) == ("wrong", f"{relay.udp} does not believe our passwords")
-    [(level, what)] = said(relay.tls)
+    [(level, what), _] = said(relay.tls)
     assert level == "wrong"
     assert "certificate" in what
-    [(level, what)] = said("turn:127.0.0.1:1?transport=tcp")
+    [(level, what), _] = said("turn:127.0.0.1:1?transport=tcp")
     assert (level, "does not answer" in what) == ("wrong", True)
     assert said("nonsense")[0][0] == "wrong"
     assert said("") == [("ok", "none named (HUSTINGS_TURN): speakers need UDP to the media port")]

@@ -46,7 +46,7 @@ async def listeners(monkeypatch: pytest.MonkeyPatch, sdps: list[str]) -> list[in
 
     monkeypatch.setattr(AnsweringPeer, "create", create)
     engine: Any = SimpleNamespace(broadcast_id="b", slug="hall", listen=lambda *_: None)
-    stage = Sessions(SimpleNamespace(), Ticker(engine))  # type: ignore[arg-type]
+    stage = Sessions(MediaDoor("127.0.0.1", 9), Ticker(engine))  # type: ignore[arg-type]
     answers = []
     for sdp in sdps:
         try:

@@ -11,7 +11,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from hustings.config import Settings
+from hustings.config import Settings, host_port
 from hustings.doctor.findings import Finding, ok, wrong
 from hustings.errors import UsageError
 from hustings.turn import Relay, credentials, read_relays
@@ -29,7 +29,7 @@ _MOST = 2048
 
 
 def relays(settings: Settings) -> Iterator[Finding]:
-    """A line for each address of HUSTINGS_TURN."""
+    """A line for each address of HUSTINGS_TURN, and one for what such a relay needs of the firewall."""
     try:
         named = read_relays(settings.turn, settings.turn_secret)
     except UsageError as error:
@@ -40,6 +40,13 @@ def relays(settings: Settings) -> Iterator[Finding]:
         yield ok("relays", "none named (HUSTINGS_TURN): speakers need UDP to the media port")
     for relay in named:
         yield _ask(relay, settings.turn_secret)
+    if any(relay.transport == "tcp" for relay in named):
+        port = (
+            host_port(settings.relay_door)[1]
+            if settings.relay_door
+            else host_port(settings.media_door)[1] + 1
+        )
+        yield ok("relays", f"from those over TCP and TLS some browsers need UDP port {port}: open it to them")
 
 
 def _ask(relay: Relay, secret: str) -> Finding:

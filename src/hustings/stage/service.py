@@ -44,7 +44,7 @@ from hustings.bus.messages import (
     WindowRequest,
 )
 from hustings.bus.socket_messages import SpeakerPacket
-from hustings.config import Settings
+from hustings.config import Settings, host_port
 from hustings.errors import Refused
 from hustings.stage.counting import REPORT_EVERY as COUNTED_EVERY
 from hustings.stage.counting import EarCounting
@@ -58,6 +58,7 @@ from hustings.stage.tap import Policy, TickRecord
 from hustings.stage.ticker import Ticker
 from hustings.stage.webrtc.peer import MediaDoor
 from hustings.stage.window import MediaWindow
+from hustings.turn import read_relays
 
 log = structlog.get_logger()
 
@@ -109,6 +110,7 @@ class StageService:
         self.packager = PackagerThread(self._chunk, self._packaged)
         self.counting = EarCounting(self.stage_id, settings.audience_seconds)
         self.sessions = Sessions(door, self.ticker, counting=self.counting)
+        self._door = door
         self._init: dict[Codec, bytes] = {}
         self._on_air = OnAir()
 
@@ -118,6 +120,7 @@ class StageService:
         spare = self._settings.record_spare
         folders = [self._settings.data] + ([Path(spare)] if spare else [])
         self.recorder = Recorder(folders, self._init, silent_units(self._settings.aac_bitrate), self._ready)
+        self._open_relay_door()
         self.ticker.start()
         self.packager.start()
         self.recorder.start()
@@ -157,6 +160,17 @@ class StageService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.sessions.relay_door.close()
+
+    def _open_relay_door(self) -> None:
+        """Where speakers may come by way of a relay over TCP or TLS. Raises UsageError."""
+        settings = self._settings
+        if all(relay.transport == "udp" for relay in read_relays(settings.turn, settings.turn_secret)):
+            return
+        host, port = self._door.bind_address or "0.0.0.0", self._door.port + 1  # noqa: S104  # as the media door
+        if settings.relay_door:
+            host, port = host_port(settings.relay_door)
+        self.sessions.relay_door.listen(host, port)
 
     # --- requests ------------------------------------------------------------------------------------
 

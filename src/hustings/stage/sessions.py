@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from hustings.stage.socket_peer import SocketPeer, SocketPeers
 from hustings.stage.ticker import Held, Ticker
 from hustings.stage.webrtc import sdp
 from hustings.stage.webrtc.peer import AnsweringPeer, MediaDoor
+from hustings.stage.webrtc.relay_door import RelayDoor
 from hustings.stage.whep_audience import Wish
 
 log = structlog.get_logger()
@@ -79,6 +81,10 @@ class Sessions:
         self._ticker = ticker
         self._clock = clock
         self.sockets = SocketPeers(clock)
+        self._peers: weakref.WeakValueDictionary[str, AnsweringPeer] = weakref.WeakValueDictionary()
+        """By the name that checks are sent to."""
+        self.relay_door = RelayDoor(door.near, self._password_of, clock)
+        """Closed, until somebody opens it."""
         self._sessions: dict[str, Session] = {}
         self._some = asyncio.Event()
         """There are sessions."""
@@ -148,9 +154,17 @@ class Sessions:
             raise Refused(503, "No room for another WebRTC listener", "listen at the room's page instead")
         self._answering += 1
         try:
-            return await AnsweringPeer.create(description, self._door)
+            peer = await AnsweringPeer.create(description, self._door)
         finally:
             self._answering -= 1
+        if self.relay_door.port:
+            self._peers[peer.ufrag] = peer
+            peer.answer = sdp.with_relay_door(peer.answer, self.relay_door.port)
+        return peer
+
+    def _password_of(self, ufrag: str) -> str | None:
+        peer = self._peers.get(ufrag)
+        return peer.password if peer is not None else None
 
     def _listeners(self) -> float:
         """Of `MAX_LISTENERS`, those that are there."""
@@ -233,6 +247,7 @@ class Sessions:
     async def look(self) -> None:
         """Ends the sessions whose connection has failed, was closed, or never came about."""
         now = self._clock()
+        self.relay_door.sweep()
         for session in list(self._sessions.values()):
             state = session.peer.state
             if state == "closed":

@@ -61,6 +61,11 @@ class MediaDoor:
         """None for all interfaces."""
         return None if self.address in ("0.0.0.0", "::", "") else self.address  # noqa: S104
 
+    @property
+    def near(self) -> tuple[str, int]:
+        """Where this machine reaches it."""
+        return self.bind_address or "127.0.0.1", self.port
+
     def listen(self) -> HeldPort:
         """Takes the UDP port and holds it, also while there is no peer. Port 0: a free one is chosen.
 
@@ -228,6 +233,9 @@ class AnsweringPeer(_Peer):
     offer: sdp.Session
     answer: str
     """SDP text of our answer."""
+    ufrag: str
+    password: str
+    """What connectivity checks of the other side are named and signed with (RFC 8445 5.3)."""
 
     @classmethod
     async def create(cls, offer: sdp.Session, door: MediaDoor) -> AnsweringPeer:
@@ -247,9 +255,11 @@ class AnsweringPeer(_Peer):
             )
             peer = cls(connection, track, _stream(ssrc, offer.payload_type, offer.level_id))
             peer.offer = offer
+            named = _credentials()
+            peer.ufrag, peer.password = named.ice_ufrag or "", named.ice_pwd or ""
             try:
                 connection.set_remote_description(Description(offer.text(), Description.Type.Offer))
-                connection.set_local_description(Description.Type.Answer, _credentials())
+                connection.set_local_description(Description.Type.Answer, named)
             except (RuntimeError, ValueError) as error:
                 raise Refused(422, "This offer cannot be served", str(error)[:200]) from error
             text = await _gathered(connection)

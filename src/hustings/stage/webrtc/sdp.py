@@ -154,6 +154,22 @@ def with_candidates(answer: str, addresses: tuple[str, ...], port: int) -> str:
     return "\r\n".join(lines[:at] + own + lines[at:]) + "\r\n"
 
 
+def with_relay_door(answer: str, port: int) -> str:
+    """Our answer with a second candidate for each IPv4 address, at the relay door's `port`, less wanted than
+    all others (relay_door.py)."""
+    lines = answer.splitlines()
+    last = max((n for n, line in enumerate(lines) if line.startswith("a=candidate:")), default=-1)
+    more = []
+    for line in lines:
+        match line.split(" "):
+            case [name, component, transport, priority, address, _, *rest] if (
+                name.startswith("a=candidate:") and "." in address
+            ):
+                low = int(priority) - (1 << 24)
+                more.append(f"{name}r {component} {transport} {low} {address} {port} {' '.join(rest)}")
+    return "\r\n".join(lines[: last + 1] + more + lines[last + 1 :]) + "\r\n"
+
+
 def _malformed(detail: str, where: str = "") -> Refused:
     return Refused(400, "Not a WebRTC offer", detail, where)
 

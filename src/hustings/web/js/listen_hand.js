@@ -2,6 +2,7 @@
 // The ticket is made here; only its hash is shown to anybody before it is used. Loaded when somebody wants to speak.
 
 import { device, memory, random, send } from "./listen_doors.js";
+import { isOlder } from "./room_state.js";
 import { fromTemplate, setPart, setText } from "./room_view.js";
 
 /** A hand that is not in the queue after so long did not arrive, s. */
@@ -37,7 +38,8 @@ export class Hand {
     this.step = "down";
     this._ticket = "";
     this._request = "";
-    this._seen = false;
+    /** In which the request is known to be; one told later that lacks it says that it is gone. @type {import("./room_view.js").Room | null} */
+    this._seen = null;
     this._back = false;
     /** Whether the room records, and this one agrees to it; null: not known. @type {{recording: boolean, agreed_at: string | null} | null} */
     this._me = null;
@@ -73,8 +75,7 @@ export class Hand {
     if (!ticket || this._ticket) return;
     const request = (await digest(ticket)).slice(0, 32);
     const known = (/** @type {import("./room_view.js").Room} */ { hands }) => hands.queue.includes(request) || hands.called.includes(request);
-    const shown = known(room);
-    let waits = shown;
+    let waits = known(room);
     const seat = !waits && (await this._hasSeat(ticket, room.links.whip));
     // The page a reload brings may be some seconds old, older than the hand: not forgotten before that is over.
     for (let looks = 0; !waits && !seat && looks < LOOKS; looks += 1) {
@@ -83,6 +84,9 @@ export class Hand {
       if (answer?.ok) waits = known((room = await answer.json()));
       if (this._ticket) return;
     }
+    // Answers may come in another order than they were told: what the page itself knows may be newer.
+    const own = this._room ?? room;
+    waits &&= known(own) || isOlder(own, room);
     if (!waits && !seat) {
       memory.set(`hand ${this._slug}`, "");
       if (["open", "live", "paused"].includes(room.status) && room.hands.open) this._listener.tell(this._strings.t("hand.gone"));
@@ -90,11 +94,10 @@ export class Hand {
     }
     this._ticket = ticket;
     this._request = request;
-    // What the page itself knows may still lack the hand: that must not look as if it had been taken down.
-    this._seen = shown || seat;
+    this._seen = room;
     if (seat) return this._called();
     this._to("waiting");
-    if (shown || room.hands.called.includes(request)) this.room(room);
+    if (known(own) || room.hands.called.includes(request)) this.room(known(own) ? own : room);
     else this._place(room.hands.queue.indexOf(request) + 1, room.hands.queue.length);
   }
 
@@ -166,11 +169,11 @@ export class Hand {
       if (called.includes(this._request)) {
         if (this.step !== "called") this._called();
       } else if (place >= 0) {
-        this._seen = true;
+        this._seen = room;
         if (this.step !== "waiting") this._to("waiting");
         this._back = false;
         this._place(place + 1, queue.length);
-      } else if (this._seen && !this._back && this.step !== "sending") {
+      } else if (this._seen && !isOlder(room, this._seen) && !this._back && this.step !== "sending") {
         this._forget();
         this._to("down");
         this._listener.tell(this._strings.t("hand.taken_down"));
@@ -208,7 +211,7 @@ export class Hand {
     }
     this._ticket = ticket;
     this._request = hash.slice(0, 32);
-    this._seen = false;
+    this._seen = null;
     memory.set(`hand ${this._slug}`, ticket);
     setTimeout(() => {
       if (this.step !== "sending") return;
@@ -291,7 +294,8 @@ export class Hand {
     memory.set(`hand ${this._slug}`, "");
     this._ticket = this._request = "";
     this._me = null;
-    this._seen = this._back = false;
+    this._seen = null;
+    this._back = false;
   }
 
   /** @param {number} place @param {number} count */

@@ -25,6 +25,11 @@ const MAX_WAITING = 500;
 /** @typedef {Record<string, any>} Json */
 /** @typedef {{stream: string, seq: number, changed?: Json}} StateEvent */
 
+/** Whether `one` was told before `other`. Streams sort by when they began: each start of the studio begins one. @param {{stream: string, seq: number}} one @param {{stream: string, seq: number}} other */
+export function isOlder(one, other) {
+  return one.stream < other.stream || (one.stream === other.stream && one.seq < other.seq);
+}
+
 /** @param {{changed?: Json}} event @param {string} member @returns {boolean} whether the top-level member changes */
 export function touches(event, member) {
   return Object.keys(event.changed ?? {}).some((path) => path === member || path.startsWith(`${member}/`));
@@ -88,8 +93,7 @@ export class RoomState {
   /** @param {StateEvent} event @returns {"applied" | "gap" | "old"} */
   take(event) {
     const { stream, seq } = this._state;
-    // Streams sort by when they began: each start of the studio begins one.
-    if (event.stream < stream || (event.stream === stream && event.seq <= seq)) return "old";
+    if (!isOlder(this._state, event)) return "old";
     if (event.stream === stream && event.seq === seq + 1 && event.changed) {
       try {
         this._state = { ...apply(this._state, event.changed), stream, seq: event.seq };
@@ -105,8 +109,7 @@ export class RoomState {
 
   /** @param {Json} snapshot @returns {"applied" | "gap" | "old"} */
   replace(snapshot) {
-    const { stream, seq } = this._state;
-    const older = snapshot.stream < stream || (snapshot.stream === stream && snapshot.seq < seq);
+    const older = isOlder(/** @type {StateEvent} */ (snapshot), this._state);
     if (!older) this._state = snapshot;
     const waiting = this._waiting;
     this._waiting = [];
