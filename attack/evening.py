@@ -250,29 +250,28 @@ class People:
         self._often(self.joins, once)
 
 
-def lateness(server: Server) -> dict[float, float]:
-    """Ticks so far by the upper bound of how late they began, in seconds; cumulative."""
+def counted(server: Server, name: str, label: str) -> dict[str, float]:
+    """A metric's samples by the values of a label, summed over roles."""
     text = httpx.get(server.metrics_url, trust_env=False, timeout=10.0).text
-    found: dict[float, float] = {}
+    found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == "hustings_stage_tick_lateness_seconds_bucket":
-                bound = float(sample.labels["le"])
-                found[bound] = found.get(bound, 0.0) + sample.value
+            if sample.name == name:
+                found[sample.labels[label]] = found.get(sample.labels[label], 0.0) + sample.value
     return found
+
+
+def lateness(server: Server) -> dict[float, float]:
+    """Ticks so far by the upper bound of how late they began, in seconds; cumulative."""
+    buckets = counted(server, "hustings_stage_tick_lateness_seconds_bucket", "le")
+    return {float(bound): count for bound, count in buckets.items()}
 
 
 def replies(server: Server) -> dict[str, float]:
     """What the edges have answered so far, by HTTP status. Roles report every two seconds: waits for a report
     that is newer than the call."""
     time.sleep(2.5)
-    text = httpx.get(server.metrics_url, trust_env=False, timeout=10.0).text
-    found: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == "hustings_edge_replies_total":
-                found[sample.labels["status"]] = found.get(sample.labels["status"], 0.0) + sample.value
-    return found
+    return counted(server, "hustings_edge_replies_total", "status")
 
 
 def late_p99(before: dict[float, float], after: dict[float, float]) -> float:

@@ -136,6 +136,18 @@ async def test_paths_are_bounded_and_end_when_nothing_comes(
         assert read_check((await place.arrives())[0]) is not None
 
 
+async def test_a_flood_is_read_a_little_at_a_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_door, "MOST_IN_A_WINDOW", 3)
+    before = REGISTRY.get_sample_value("hustings_stage_relay_floods_total") or 0.0
+    place.say(zero())
+    await place.arrives()
+    for number in range(7):
+        place.say(b"%d" % number)
+    for number in range(7):
+        assert (await place.arrives())[0] == b"%d" % number
+    assert (REGISTRY.get_sample_value("hustings_stage_relay_floods_total") or 0.0) == before + 2
+
+
 async def test_a_port_that_is_taken_leaves_it_closed(place: Place) -> None:
     second = RelayDoor(("127.0.0.1", 9), PASSWORDS.get)
     second.listen("127.0.0.1", place.door.port)

@@ -35,10 +35,19 @@ IDLE = 30.0
 """Seconds without a datagram from the relay, then a path is closed: consent is over (RFC 7675 5.1)."""
 _BATCH = 32
 """Datagrams taken from a socket before others have their turn."""
+WINDOW = 0.1
+"""Seconds."""
+MOST_IN_A_WINDOW = 400
+"""Datagrams from relays; `MOST` speakers send some 330. Of a flood no more is read: it costs the stage's loop
+little, and the kernel drops the rest, what comes by the paths included."""
 _MOST_BYTES = 2048
 
 _paths = Gauge(
     "hustings_stage_relay_paths", "Paths from relays that are led on with another tie-breaker, now."
+)
+_floods = Counter(
+    "hustings_stage_relay_floods_total",
+    "Times the relay door was not read for a moment, because more came than speakers send.",
 )
 _dropped = Counter(
     "hustings_stage_relay_dropped_total",
@@ -78,6 +87,8 @@ class RelayDoor:
         self._clock = clock
         self._far: socket.socket | None = None
         self._paths: dict[Address, _Path] = {}
+        self._taken = 0
+        """Datagrams read in this window."""
         self.port = 0
         """0 while it is closed."""
 
@@ -121,7 +132,20 @@ class RelayDoor:
                 data, address = far.recvfrom(_MOST_BYTES)
             except OSError:  # nothing more, or an ICMP error of an earlier datagram
                 return
+            if self._taken == 0:
+                asyncio.get_running_loop().call_later(WINDOW, self._next_window, far)
+            self._taken += 1
             self._take(data, (str(address[0]), int(address[1])))
+            if self._taken == MOST_IN_A_WINDOW:
+                _floods.inc()
+                asyncio.get_running_loop().remove_reader(far)
+                return
+
+    def _next_window(self, far: socket.socket) -> None:
+        paused = self._taken >= MOST_IN_A_WINDOW
+        self._taken = 0
+        if paused and far is self._far:
+            asyncio.get_running_loop().add_reader(far, self._from_relays, far)
 
     def _take(self, data: bytes, address: Address) -> None:
         path = self._paths.get(address)
