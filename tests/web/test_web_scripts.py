@@ -3,53 +3,33 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pages_browser import chromium
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page
+from pure_page import names, passes, pure_page
 
-import hustings
 from hustings.audio.line_rate import LineRate
 from hustings.audio.opus import OpusEncoder
 from hustings.cmaf.chunker import Chunker
 
-WEB = Path(hustings.__file__).parent / "web"
 TESTS = Path(__file__).with_name("pure_tests.js")
-NAMES = re.findall(r'^  "(.+)"\(\) \{$', TESTS.read_text(), re.M)
+NAMES = names(TESTS)
 
 pytestmark = pytest.mark.e2e
 
 
-def _files(route: Route) -> None:
-    path = route.request.url.removeprefix("http://hustings.test")
-    if path == "/":
-        route.fulfill(body="<!doctype html><title>tests</title>", content_type="text/html")
-    else:
-        file = TESTS if path == "/tests.js" else WEB / path.removeprefix("/")
-        route.fulfill(body=file.read_bytes(), content_type="text/javascript")
-
-
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    with chromium() as browser:
-        page = browser.new_page()
-        page.route("http://hustings.test/**", _files)
-        page.goto("http://hustings.test/")
+    with pure_page(TESTS) as page:
         yield page
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pure(page: Page, name: str) -> None:
-    error = page.evaluate(
-        "async (name) => { const { tests } = await import('/tests.js');"
-        " try { tests[name](); return ''; } catch (error) { return String(error.stack ?? error); } }",
-        name,
-    )
-    assert not error, error
+    passes(page, name)
 
 
 def test_all_tests_are_found() -> None:

@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import re
-import secrets
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +25,7 @@ from hustings.studio.answers import RoomState, problems
 from hustings.studio.api_state import room_state
 from hustings.studio.auth import KnownSlug, TheStudio, conductor
 from hustings.studio.problems import problem
+from hustings.studio.remade import REFUSED, keep, remade
 from hustings.studio.service import Studio
 
 log = structlog.get_logger()
@@ -41,7 +39,6 @@ WAITING = 8
 DECODE_SECONDS = 20.0
 UPLOAD_SECONDS = 60.0
 _MAX_OUTPUT = 1_000_000
-_REFUSED = 2  # picture.REFUSED; not imported, so that no decoder is loaded into this process
 _FAULTS = {
     "not a picture": (415, "This is no picture we can read", "Send a PNG, JPEG, WebP or AVIF."),
     "too large": (422, "The picture is too large", "At most 50 million pixels, 16000 on a side."),
@@ -105,43 +102,21 @@ class Covers:
         return self._folder / f"{name}{'-small' if small else ''}.webp"
 
     def _keep(self, name: str, cover: bytes, small: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path, data in ((self._path(name, True), small), (self._path(name, False), cover)):
-            fresh = path.with_suffix(f".{secrets.token_hex(4)}.part")
-            try:
-                fresh.write_bytes(data)
-                fresh.replace(path)  # whole or not at all
-            finally:
-                fresh.unlink(missing_ok=True)
+        keep(self._path(name, True), small)
+        keep(self._path(name, False), cover)
 
 
 async def _rewritten(data: bytes) -> tuple[bytes, bytes]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        "hustings.studio.picture",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
-    )
     try:
-        async with asyncio.timeout(DECODE_SECONDS):
-            out, said = await process.communicate(data)
+        made = await remade("hustings.studio.picture", data, DECODE_SECONDS)
     except TimeoutError:
         raise _fault("too slow") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == 0:
-        return _two(out)
-    reason = said.decode("ascii", "replace")
-    if process.returncode == _REFUSED and reason in _FAULTS:
-        raise _fault(reason)
+    if made.code == 0:
+        return _two(made.out)
+    if made.code == REFUSED and made.reason in _FAULTS:
+        raise _fault(made.reason)
     # Killed for its processor time or its memory, or the decoder crashed: it went no further than that.
-    log.warning("a picture's decoder ended", code=process.returncode)
+    log.warning("a picture's decoder ended", code=made.code)
     raise _fault("too slow")
 
 

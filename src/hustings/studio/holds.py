@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
-import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +27,7 @@ from hustings.studio.api_state import room_state
 from hustings.studio.auth import KnownSlug, TheStudio, conductor
 from hustings.studio.context import RoomView
 from hustings.studio.hold_names import LOOP, NAME
+from hustings.studio.remade import REFUSED, keep, remade
 from hustings.studio.service import Studio
 
 log = structlog.get_logger()
@@ -41,7 +39,6 @@ WAITING = 8
 DECODE_SECONDS = 30.0
 UPLOAD_SECONDS = 120.0
 _MAX_OUTPUT = 640_000
-_REFUSED = 2  # hold_sound.REFUSED; not imported, so that no decoder is loaded into this process
 _FAULTS = {
     "not a sound": (415, "This is no sound we can read", "Send a sound file: MP3, M4A, Ogg, FLAC, WAV."),
     "too short": (422, "The sound is too short", "At least one second."),
@@ -75,7 +72,7 @@ class Holds:
             self._waiting -= 1
         name = hashlib.sha256(made).hexdigest()[:32]
         try:
-            await asyncio.to_thread(self._keep, name, made)
+            await asyncio.to_thread(keep, self._path(name), made)
         except OSError as error:
             raise Unavailable(f"The sound cannot be kept: {error.strerror}") from error
         _holds.labels("kept").inc()
@@ -105,40 +102,18 @@ class Holds:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.m4a"
 
-    def _keep(self, name: str, data: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._path(name).with_suffix(f".{secrets.token_hex(4)}.part")
-        try:
-            fresh.write_bytes(data)
-            fresh.replace(self._path(name))  # whole or not at all
-        finally:
-            fresh.unlink(missing_ok=True)
-
 
 async def _rewritten(data: bytes) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "hustings.studio.hold_sound"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
-    )
     try:
-        async with asyncio.timeout(DECODE_SECONDS):
-            out, said = await process.communicate(data)
+        made = await remade("hustings.studio.hold_sound", data, DECODE_SECONDS)
     except TimeoutError:
         raise _fault("too slow") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    reason = said.decode("ascii", "replace").strip().rpartition("\n")[2]
-    if process.returncode == _REFUSED and reason in _FAULTS:
-        raise _fault(reason)
-    if process.returncode == 0 and 64 < len(out) <= _MAX_OUTPUT and out[4:8] == b"ftyp":
-        return out
+    if made.code == REFUSED and made.reason in _FAULTS:
+        raise _fault(made.reason)
+    if made.code == 0 and 64 < len(made.out) <= _MAX_OUTPUT and made.out[4:8] == b"ftyp":
+        return made.out
     # Killed for its processor time or its memory, or the decoder crashed: it went no further than that.
-    log.warning("a sound's decoder ended", code=process.returncode)
+    log.warning("a sound's decoder ended", code=made.code)
     raise _fault("too slow")
 
 

@@ -174,10 +174,11 @@ class RelayDoor:
         if known:
             return path
         self._end(address)  # of another session, which had this relayed address before
-        if len(self._paths) >= MOST:
-            _dropped.labels("full").inc()
-            return None
-        return self._open(address, check.ufrag, password)
+        if len(self._paths) < MOST:
+            with contextlib.suppress(OSError):  # the process has no descriptors left
+                return self._open(address, check.ufrag, password)
+        _dropped.labels("full").inc()
+        return None
 
     def _open(self, address: Address, ufrag: str, password: str) -> _Path:
         near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
