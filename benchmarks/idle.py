@@ -23,8 +23,8 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 DOORS = 4
-SPARES = 3
-"""Of stage, studio and edge."""
+SPARES = 4
+"""Of stage, studio, edge and scribe."""
 
 
 def main() -> None:

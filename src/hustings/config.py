@@ -29,8 +29,8 @@ class Settings(BaseSettings):
     edges: int = Field(default=0, ge=0, le=64, description="Edge processes; 0 means cores - 1, at least 1.")
     spares: bool = Field(
         default=True,
-        description="Keep a process each of stage, studio and edge in reserve: back at once after a crash, "
-        "for some 150 MB.",
+        description="Keep a process each of stage, studio, edge and scribe in reserve: back at once after a "
+        "crash, for some 220 MB.",
     )
     bus: str = Field(default="", description="nats:// address of the bus; empty: `serve` starts its own.")
     public_ip: str = Field(

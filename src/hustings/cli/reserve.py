@@ -48,11 +48,14 @@ def preload(kind: str) -> None:
     elif kind == "edge":
         import uvloop  # noqa: F401
 
-        import hustings.edge.main  # noqa: F401
+        import hustings.edge.main
     elif kind == "studio":
         from hustings.studio.main import prepare as prepare_studio
 
         prepare_studio()
+    elif kind == "scribe":
+        import hustings.scribe.main
+        import hustings.scribe.workers  # noqa: F401
 
 
 def show_as(before: list[str], now: list[str]) -> None:

@@ -168,7 +168,8 @@ class Supervisor:
         told = {role: general | {"HUSTINGS_BUS": self._bus_url(role)} | more for role, more in own.items()}
         if settings.spares and command is role_command:
             self._spares = {
-                kind: Spares(command("spare", kind), told[kind]) for kind in ("stage", "studio", "edge")
+                kind: Spares(command("spare", kind), told[kind])
+                for kind in ("stage", "studio", "edge", "scribe")
             }
         children = {
             name: Child(
@@ -185,6 +186,7 @@ class Supervisor:
             *("scribe", command("scribe"), told["scribe"], self._logs, self._clock),
             after=self._all_open,
             needed=False,
+            spares=self._spares.get("scribe"),
             begun=self._placed,
             tell=self._tell,
         )
