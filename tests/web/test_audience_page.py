@@ -35,7 +35,7 @@ from audience_fake import (
 )
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from pages_browser import chromium, complaints
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 pytestmark = pytest.mark.e2e
 
@@ -558,9 +558,15 @@ def test_a_crowd_that_reads_along_asks_for_little(page: Page) -> None:
     page.clock.install(time=AFTER)
     door = arrange(page, "live")
     door.requests.clear()
+    under_way: set[Request] = set()
+    page.on("request", lambda request: under_way.add(request))
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: under_way.discard(request))
     for _ in range(24):
         page.clock.run_for(5_000)
         page.wait_for_timeout(20)
+        while under_way:  # the page's clock is not to run away from what it asked
+            page.wait_for_timeout(20)
     asked = {
         name: sum(path.endswith(name) for path in door.requests)
         for name in ("audience.json", "timeline.json")
