@@ -1,11 +1,11 @@
 """A second UDP door, for browsers behind a relay over TCP or TLS whose tie-breaker is zero.
 
-Chromium since 152 puts an ICE-CONTROLLING of zero into the connectivity checks that it sends by way of such a
-relay. RFC 8445 16.1 lets it; libjuice up to 1.7.2, which libdatachannel-py 2026.1.0 has in it, takes zero
-for an attribute that is missing and answers 400 (libjuice's issue 355), upon which Chromium gives the way up.
-Such checks, and no others, are taken here: they get another tie-breaker, are signed again with the session's
-password and go on to the media door; what else comes and goes on that path passes as it is. An answer names
-this door after the media door, so everybody else goes there as before.
+Chromium (156 here, 152 in libjuice's issue 355, not yet 150) puts an ICE-CONTROLLING of zero into the
+connectivity checks that it sends by way of such a relay. RFC 8445 16.1 lets it; libjuice up to 1.7.2, the ICE
+of libdatachannel, takes zero for an attribute that is missing and answers 400, upon which Chromium gives the
+way up. Such checks, and no others, are taken here: they get another tie-breaker, are signed again with the
+session's password and go on to the media door; what else comes and goes on that path passes as it is. An
+answer names this door after the media door, so everybody else goes there as before.
 
 To be taken out once libjuice takes zero: `tests/e2e/test_turn.py` then passes without.
 """
