@@ -45,7 +45,7 @@ from hustings.bus.messages import (
 )
 from hustings.bus.socket_messages import SpeakerPacket
 from hustings.config import Settings, host_port
-from hustings.errors import Refused
+from hustings.errors import Refused, UsageError
 from hustings.stage.counting import REPORT_EVERY as COUNTED_EVERY
 from hustings.stage.counting import EarCounting
 from hustings.stage.engine import BroadcastEngine, ProgramFrame, warm_up
@@ -169,7 +169,10 @@ class StageService:
             return
         host, port = self._door.bind_address or "0.0.0.0", self._door.port + 1  # noqa: S104  # as the media door
         if settings.relay_door:
-            host, port = host_port(settings.relay_door)
+            try:
+                host, port = host_port(settings.relay_door)
+            except UsageError as error:
+                raise UsageError(f"HUSTINGS_RELAY_DOOR: {error}") from None
         self.sessions.relay_door.listen(host, port)
 
     # --- requests ------------------------------------------------------------------------------------
