@@ -215,14 +215,20 @@ def test_a_hand_taken_down_by_the_host_is_said(listener: Callable[[], Page], liv
     assert page.get_attribute("#hand", "aria-pressed") == "false"
 
 
-def test_who_comes_back_to_a_hand_that_is_gone_is_told(listener: Callable[[], Page], live: Room) -> None:
-    page = listener()
-    request = raise_hand(page, "Ben Cole")
+def loses_it_while_away(page: Page, live: Room, request: str) -> str:
+    """The host takes a hand down whose page is gone; the page's address."""
     address = page.url
     page.goto("about:blank")
     host(live.server, f"/requests/{request}/lower", {})
     # The page itself, too: one that still has the hand would see it go, and say that it was taken down.
     until(lambda: request not in httpx.get(address, trust_env=False, timeout=30).text, 60)
+    return address
+
+
+def test_who_comes_back_to_a_hand_that_is_gone_is_told(listener: Callable[[], Page], live: Room) -> None:
+    page = listener()
+    request = raise_hand(page, "Ben Cole")
+    address = loses_it_while_away(page, live, request)
     page.goto(address)
     says(page, "#tell", "was given back meanwhile", within=60)
     assert page.get_attribute("#hand", "aria-pressed") == "false"
@@ -236,10 +242,7 @@ def test_an_answer_older_than_the_page_puts_no_hand_up_again(
     request = raise_hand(page, "Ben Cole")
     until(lambda: request in live.state()["hands"]["queue"], 60)
     old = json.dumps(live.state())
-    address = page.url
-    page.goto("about:blank")
-    host(live.server, f"/requests/{request}/lower", {})
-    until(lambda: request not in httpx.get(address, trust_env=False, timeout=30).text, 60)
+    address = loses_it_while_away(page, live, request)
     page.route("**/state.json", lambda route: route.fulfill(body=old, content_type="application/json"))
     page.goto(address)
     says(page, "#tell", "was given back meanwhile", within=60)
